@@ -1,0 +1,5 @@
+"""The ``SoftDelete`` trigger for pgtrigger. Empty of types in this release."""
+
+from importlib.metadata import version
+
+__version__ = version("pgtrigger-softdelete")
