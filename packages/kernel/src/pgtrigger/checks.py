@@ -1,0 +1,59 @@
+"""Django system checks. Each id has a section in ``docs/checks.md``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Warning
+from django.db import connections, router
+
+from pgtrigger.declaration import Model
+from pgtrigger.errors import DeclarationError, FieldLookupError, PluginError
+from pgtrigger.plugins import plugins
+from pgtrigger.registry import registered
+from pgtrigger.trigger import Trigger
+
+_PAGE = "See docs/checks.md"
+
+
+def check_triggers(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check every registered trigger of the given apps, without a database."""
+    labels = None if app_configs is None else {config.label for config in app_configs}
+    try:
+        loaded = plugins()
+    except PluginError as error:
+        hint = "Repair or uninstall the distribution that the message names."
+        return [Error(str(error), hint=f"{hint} {_PAGE}.", id="pgtrigger.E003")]
+    messages: list[CheckMessage] = []
+    for model, trigger in registered():
+        if labels is None or model._meta.app_label in labels:
+            found = _check_trigger(model, trigger)
+            messages += found or loaded.check(model, trigger)
+    return messages
+
+
+def _check_trigger(model: Model, trigger: Trigger) -> list[CheckMessage]:
+    try:
+        trigger.compile(model)
+    except FieldLookupError as error:
+        return [_error(model, error, "Correct the field name in the declaration.", "E001")]
+    except (DeclarationError, ValueError) as error:
+        return [_error(model, error, "Correct the declaration in Meta.triggers.", "E002")]
+    aliases = [alias for alias in connections if router.allow_migrate_model(alias, model)]
+    if aliases and all(connections[alias].vendor != "postgresql" for alias in aliases):
+        uri = trigger.get_uri(model)
+        return [
+            Warning(
+                f'Trigger "{uri}" can never be installed: its model lives only in databases that '
+                f"are not PostgreSQL ({', '.join(aliases)}).",
+                hint=f"Remove the trigger, or route the model to PostgreSQL. {_PAGE}#W001.",
+                obj=model,
+                id="pgtrigger.W001",
+            )
+        ]
+    return []
+
+
+def _error(model: Model, error: Exception, hint: str, number: str) -> CheckMessage:
+    return Error(str(error), hint=f"{hint} {_PAGE}#{number}.", obj=model, id=f"pgtrigger.{number}")

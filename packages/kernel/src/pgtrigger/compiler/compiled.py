@@ -1,0 +1,195 @@
+"""A trigger as plain text: its function and the Postgres triggers that call it.
+
+PostgreSQL manual: "CREATE FUNCTION"; "PL/pgSQL", trigger functions.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from pgtrigger import sql
+from pgtrigger.compiler.part import (
+    IGNORED,
+    MAX_IDENTIFIER_LENGTH,
+    Part,
+    digest,
+    given_values,
+    value_repr,
+)
+
+
+def function_name(name: str, identity: str) -> str:
+    """The name of a trigger function: ``pgtrigger_<name>_<12 hex digits>``, in lower case.
+
+    All functions of a schema share one name space, which five digits are too few for.
+    """
+    room = MAX_IDENTIFIER_LENGTH - len("pgtrigger__") - 12
+    return f"pgtrigger_{name[:room]}_{digest(identity)[:12]}".lower()
+
+
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
+class CompiledTrigger:
+    """A trigger as plain text: comparable, hashable, and written into migrations as it stands.
+
+    Args:
+        name: the declared name.
+        function: the name of the trigger function.
+        func: plpgsql statements, the body of the function.
+        parts: its Postgres triggers; the first one carries the trigger's Postgres id.
+        declare: the ``DECLARE`` section, with its keyword.
+        ignorable: whether `pgtrigger.ignore` applies.
+
+    Two compiled triggers are equal when they mean the same to Postgres: white space outside
+    literals does not count, nor does the template by which the function is written.
+    """
+
+    name: str
+    function: str
+    func: str
+    parts: tuple[Part, ...]
+    declare: str = ""
+    ignorable: bool = True
+
+    __repr__ = value_repr
+
+    def __post_init__(self) -> None:
+        # Migration files hold lists, which the writer lays out better than tuples.
+        object.__setattr__(self, "parts", tuple(self.parts))
+
+    def deconstruct(self) -> tuple[str, tuple[()], dict[str, Any]]:
+        """How Django's migration writer spells this value."""
+        return (
+            "pgtrigger.compiler.CompiledTrigger",
+            (),
+            given_values(self) | {"parts": [*self.parts]},
+        )
+
+    @functools.cached_property
+    def function_hash(self) -> str:
+        """20 hexadecimal digits that change with what the function does."""
+        body = sql.normalise(self.func), sql.normalise(self.declare)
+        return digest(self.function, *body, self._guard_kind)[:20]
+
+    @functools.cached_property
+    def definition_hash(self) -> str:
+        """20 hexadecimal digits that change with the Postgres triggers themselves."""
+        keys = ("\1".join(part.key) for part in self.parts)
+        return digest(self.function, self._guard_kind, *keys)[:20]
+
+    @property
+    def hash(self) -> str:
+        """What is stored in the database as a comment, and compared for the status."""
+        return self.function_hash + self.definition_hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, CompiledTrigger):
+            return NotImplemented
+        return (self.name, self.hash) == (other.name, other.hash)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.hash))
+
+    @property
+    def pgid(self) -> str:
+        """The trigger's Postgres id: the name of its first part."""
+        return self.parts[0].pgid
+
+    @property
+    def pgids(self) -> tuple[str, ...]:
+        """The names of all its Postgres triggers."""
+        return tuple(part.pgid for part in self.parts)
+
+    @property
+    def _guards_in_when(self) -> bool:
+        return self.ignorable and all(part.guards_itself for part in self.parts)
+
+    @property
+    def _guard_kind(self) -> str:
+        # Not its text, which may change without a new migration.
+        if not self.ignorable:
+            return "none"
+        if self._guards_in_when:
+            return "when"
+        return f"{'name' if len(self.parts) == 1 else self.pgid} {self._pass_through()}"
+
+    @property
+    def source(self) -> str:
+        """The text of the trigger function, as ``pg_proc.prosrc`` holds it."""
+        guard = "" if self._guards_in_when or not self.ignorable else self._guard() + "\n"
+        declare = f"{self.declare}\n" if self.declare else ""
+        return f"\n{declare}BEGIN\n{guard}{self.func}\nEND;\n"
+
+    def _guard(self) -> str:
+        # Further parts are ignored together with the first, whose id is the one that is named.
+        subject = "TG_NAME" if len(self.parts) == 1 else sql.string(self.pgid)
+        return f"IF {subject} = {IGNORED} THEN\n    {self._pass_through()}\nEND IF;"
+
+    def _pass_through(self) -> str:
+        before = [part for part in self.parts if part.level == "ROW" and part.when != "AFTER"]
+        operations = {word for part in before for word in _events(part.operation)}
+        if not before:
+            return "RETURN NULL;"
+        if operations == {"DELETE"}:
+            return "RETURN OLD;"
+        if "DELETE" in operations:
+            return "IF TG_OP = 'DELETE' THEN RETURN OLD; ELSE RETURN NEW; END IF;"
+        return "RETURN NEW;"
+
+    def function_sql(self, schema: str | None = None) -> str:
+        """``CREATE OR REPLACE FUNCTION``: takes no lock on the table."""
+        return (
+            f"CREATE OR REPLACE FUNCTION {sql.quote_relation(self.function, schema)}() "
+            f"RETURNS trigger LANGUAGE plpgsql AS {sql.dollar_quote(self.source)}"
+        )
+
+    def function_comment_sql(self, schema: str | None = None) -> str:
+        """Stores the hash beside the function, where that needs no lock on the table either."""
+        name = sql.quote_relation(self.function, schema)
+        return f"COMMENT ON FUNCTION {name}() IS {sql.string(self.hash)}"
+
+    def part_sql(
+        self, part: Part, db_table: str, schema: str | None = None, *, drop: bool = False
+    ) -> list[str]:
+        """The statements that make or replace one of the Postgres triggers, and its comment.
+
+        Postgres neither replaces a constraint trigger nor makes one in the place of another:
+        ``drop`` says that such a trigger is there now.
+        """
+        table = sql.quote_relation(db_table, schema)
+        function = sql.quote_relation(self.function, schema)
+        name = f"{sql.quote(part.pgid)} ON {table}"
+        dropping = [f"DROP TRIGGER IF EXISTS {name}"] if part.timing or drop else []
+        return [
+            *dropping,
+            part.create_sql(table, function, guarded=self._guards_in_when),
+            f"COMMENT ON TRIGGER {name} IS {sql.string(self.hash)}",
+        ]
+
+    def install_sql(self, db_table: str, schema: str | None = None) -> list[str]:
+        """All statements that install the trigger on a table."""
+        return [
+            self.function_sql(schema),
+            self.function_comment_sql(schema),
+            *(text for part in self.parts for text in self.part_sql(part, db_table, schema)),
+        ]
+
+    def uninstall_sql(self, db_table: str, schema: str | None = None) -> list[str]:
+        """All statements that remove the trigger and its function."""
+        return [
+            *drop_triggers_sql(self.pgids, db_table, schema),
+            f"DROP FUNCTION IF EXISTS {sql.quote_relation(self.function, schema)}()",
+        ]
+
+
+def drop_triggers_sql(pgids: Iterable[str], db_table: str, schema: str | None = None) -> list[str]:
+    """The statements that drop these Postgres triggers of a table."""
+    table = sql.quote_relation(db_table, schema)
+    return [f"DROP TRIGGER IF EXISTS {sql.quote(pgid)} ON {table}" for pgid in pgids]
+
+
+def _events(operation: str) -> frozenset[str]:
+    """The events in an ``INSERT OR UPDATE OF …`` clause; column names are quoted, so not words."""
+    return frozenset(t.text.upper() for t in sql.tokens(operation) if t.kind == "word")

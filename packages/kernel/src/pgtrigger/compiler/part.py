@@ -1,0 +1,122 @@
+"""One Postgres trigger of a compiled trigger. PostgreSQL manual: "CREATE TRIGGER"."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass, fields
+from typing import Any, Final
+
+from pgtrigger import sql
+from pgtrigger.errors import DeclarationError
+
+MAX_IDENTIFIER_LENGTH: Final = 63
+IGNORE_SETTING: Final = "pgtrigger.ignore"
+IGNORED: Final = f"ANY(NULLIF(current_setting('{IGNORE_SETTING}', true), '')::text[])"
+
+
+def digest(*texts: str) -> str:
+    """40 hexadecimal digits for a sequence of texts."""
+    return hashlib.sha1("\0".join(texts).encode(), usedforsecurity=False).hexdigest()
+
+
+def postgres_id(name: str, identity: str) -> str:
+    """The name of a Postgres trigger: ``pgtrigger_<name>_<5 hex digits>``, in lower case.
+
+    Raises `DeclarationError` above the 63 characters of a Postgres identifier.
+    """
+    pgid = f"pgtrigger_{name}_{digest(identity)[:5]}".lower()
+    if len(pgid) > MAX_IDENTIFIER_LENGTH:
+        raise DeclarationError(
+            f'Trigger identifier "{pgid}" has {len(pgid)} characters, which is more than the '
+            f"{MAX_IDENTIFIER_LENGTH} of a Postgres identifier. Choose a shorter trigger name."
+        )
+    return pgid
+
+
+def value_repr(instance: Any) -> str:
+    """A repr that leaves out what has its default value."""
+    given = ", ".join(f"{name}={value!r}" for name, value in given_values(instance).items())
+    return f"{type(instance).__name__}({given})"
+
+
+def given_values(instance: Any) -> dict[str, Any]:
+    """The fields of a dataclass instance that do not have their default value."""
+    values = {
+        field.name: (field.default, getattr(instance, field.name)) for field in fields(instance)
+    }
+    return {name: value for name, (default, value) in values.items() if value != default}
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Part:
+    """One Postgres trigger of a compiled trigger. All values are SQL text.
+
+    Args:
+        pgid: the trigger's name in Postgres.
+        when: ``BEFORE``, ``AFTER`` or ``INSTEAD OF``.
+        operation: such as ``INSERT OR UPDATE``.
+        level: ``ROW`` or ``STATEMENT``.
+        condition: the expression of the ``WHEN`` clause, without the keyword.
+        referencing: the ``REFERENCING`` clause, with its keyword.
+        timing: ``IMMEDIATE`` or ``DEFERRED`` for a constraint trigger.
+    """
+
+    pgid: str
+    when: str
+    operation: str
+    level: str = "ROW"
+    condition: str = ""
+    referencing: str = ""
+    timing: str = ""
+
+    __repr__ = value_repr
+
+    def deconstruct(self) -> tuple[str, tuple[()], dict[str, Any]]:
+        """How Django's migration writer spells this value."""
+        return "pgtrigger.compiler.Part", (), given_values(self)
+
+    @functools.cached_property
+    def key(self) -> tuple[str, ...]:
+        """What makes two parts equal: their text, but for white space."""
+        return (
+            self.pgid,
+            self.when,
+            sql.normalise(self.operation),
+            self.level,
+            sql.normalise(self.condition),
+            sql.normalise(self.referencing),
+            self.timing,
+        )
+
+    @property
+    def guards_itself(self) -> bool:
+        """Whether the ignore check can stand in the WHEN clause, sparing the function call.
+
+        Not for constraint triggers, whose WHEN is evaluated when the event is queued rather than
+        when the trigger fires, nor where Postgres knows no WHEN.
+        """
+        return self.level == "ROW" and self.when != "INSTEAD OF" and not self.timing
+
+    def create_sql(self, table: str, function: str, *, guarded: bool) -> str:
+        """The ``CREATE TRIGGER`` statement, on quoted names."""
+        conditions = [self.condition] if self.condition else []
+        if guarded:
+            conditions.append(f"({sql.string(self.pgid)} = {IGNORED}) IS NOT TRUE")
+        if len(conditions) > 1:
+            conditions = [f"({condition})" for condition in conditions]
+        joined = " AND ".join(conditions)
+        clauses = [
+            "CREATE CONSTRAINT TRIGGER" if self.timing else "CREATE OR REPLACE TRIGGER",
+            sql.quote(self.pgid),
+            self.when,
+            self.operation,
+            "ON",
+            table,
+            f"DEFERRABLE INITIALLY {self.timing}" if self.timing else "",
+            self.referencing,
+            f"FOR EACH {self.level}",
+            f"WHEN ({joined})" if joined else "",
+            f"EXECUTE FUNCTION {function}()",
+        ]
+        return " ".join(clause for clause in clauses if clause)

@@ -1,0 +1,131 @@
+"""The smallest statements that bring a table from what it has to what is declared.
+
+An unchanged trigger costs no statement; a changed body replaces the function, which locks nothing;
+anything else replaces the trigger, under a lock that lets readers go on. PostgreSQL manual:
+"CREATE TRIGGER", "CREATE FUNCTION", "ALTER TABLE", "Explicit Locking".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from pgtrigger import catalog, sql
+from pgtrigger.catalog import InstalledTrigger
+from pgtrigger.compiler import CompiledTrigger, drop_triggers_sql
+
+_STATES: Final = {
+    "O": "ENABLE TRIGGER",
+    "D": "DISABLE TRIGGER",
+    "A": "ENABLE ALWAYS TRIGGER",
+    "R": "ENABLE REPLICA TRIGGER",
+}
+
+
+def install_sql(
+    compiled: CompiledTrigger,
+    db_table: str,
+    found: Mapping[str, InstalledTrigger],
+    *,
+    schema: str | None = None,
+    replaces: Iterable[str] = (),
+) -> list[str]:
+    """The smallest statements that make a table have a trigger.
+
+    Args:
+        compiled: the trigger.
+        db_table: Django's name of the table.
+        found: what the table has, by Postgres id.
+        schema: the table's schema, if it is known.
+        replaces: Postgres ids under which the same trigger was installed before.
+    """
+    ours = [found[pgid] for pgid in compiled.pgids if pgid in found]
+    former = [found[p] for p in replaces if p in found and p not in compiled.pgids]
+    statements: list[str] = []
+    if not any(t.function_comment[:20] == compiled.function_hash for t in _calling(ours, compiled)):
+        statements.append(compiled.function_sql(schema))
+    if not any(t.function_comment == compiled.hash for t in _calling(ours, compiled)):
+        statements.append(compiled.function_comment_sql(schema))
+    state = next((t.state for t in [*ours, *former]), "O")
+    for part in compiled.parts:
+        current = found.get(part.pgid)
+        if current is None or not catalog.definition_is_current(current, compiled):
+            constraint = current is not None and current.constraint
+            statements += compiled.part_sql(part, db_table, schema, drop=constraint)
+            # Postgres enables a trigger that it replaces.
+            state_now = current.state if current else state
+            statements += state_sql([part.pgid], db_table, state_now, schema) * (state_now != "O")
+    statements += drop_triggers_sql([t.pgid for t in former], db_table, schema)
+    return statements + drop_functions_sql(
+        [t for t in [*ours, *former] if t.function != compiled.function]
+    )
+
+
+def _calling(
+    found: Iterable[InstalledTrigger], compiled: CompiledTrigger
+) -> list[InstalledTrigger]:
+    return [trigger for trigger in found if trigger.function == compiled.function]
+
+
+def drop_functions_sql(triggers: Sequence[InstalledTrigger]) -> list[str]:
+    """The statements that drop the functions of triggers: ours, that nothing else calls."""
+    callers: dict[tuple[str, str], list[InstalledTrigger]] = {}
+    for trigger in triggers:
+        if trigger.function.startswith("pgtrigger_"):
+            callers.setdefault((trigger.function_schema, trigger.function), []).append(trigger)
+    return [
+        f"DROP FUNCTION IF EXISTS {sql.quote_relation(name, schema)}()"
+        for (schema, name), known in callers.items()
+        if len(known) >= known[0].function_uses
+    ]
+
+
+def uninstall_sql(triggers: Sequence[InstalledTrigger]) -> list[str]:
+    """The statements that remove installed triggers, each with its function."""
+    drops = [
+        statement
+        for trigger in triggers
+        for statement in drop_triggers_sql([trigger.pgid], trigger.table, trigger.schema)
+    ]
+    return drops + drop_functions_sql(triggers)
+
+
+def state_sql(
+    pgids: Iterable[str], db_table: str, state: str, schema: str | None = None
+) -> list[str]:
+    """The statements that enable or disable triggers of a table."""
+    table = sql.quote_relation(db_table, schema)
+    return [f"ALTER TABLE {table} {_STATES[state]} {sql.quote(pgid)}" for pgid in pgids]
+
+
+def as_installed(compiled: CompiledTrigger, db_table: str) -> dict[str, InstalledTrigger]:
+    """What the catalog would show of a trigger that has just been installed."""
+    schema, table = sql.relation(db_table)
+    return {
+        part.pgid: InstalledTrigger(
+            schema=schema or "",
+            table=table,
+            pgid=part.pgid,
+            state="O",
+            comment=compiled.hash,
+            function_schema=schema or "",
+            function=compiled.function,
+            function_comment=compiled.hash,
+            function_uses=len(compiled.pgids),
+            visible=True,
+            constraint=bool(part.timing),
+        )
+        for part in compiled.parts
+    }
+
+
+def enable_sql(triggers: Sequence[InstalledTrigger]) -> list[str]:
+    """The statements that let disabled triggers fire again."""
+    disabled = [trigger for trigger in triggers if not trigger.enabled]
+    return [s for t in disabled for s in state_sql([t.pgid], t.table, "O", t.schema)]
+
+
+def disable_sql(triggers: Sequence[InstalledTrigger]) -> list[str]:
+    """The statements that keep triggers from firing."""
+    firing = [trigger for trigger in triggers if trigger.state != "D"]
+    return [s for t in firing for s in state_sql([t.pgid], t.table, "D", t.schema)]

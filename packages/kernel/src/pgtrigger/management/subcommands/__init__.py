@@ -1,0 +1,14 @@
+"""The subcommands of ``manage.py pgtrigger`` that the kernel brings, one in a module."""
+
+from pgtrigger.hookspecs import Subcommand
+from pgtrigger.management.subcommands.disable import Disable
+from pgtrigger.management.subcommands.enable import Enable
+from pgtrigger.management.subcommands.install import Install
+from pgtrigger.management.subcommands.ls import Ls
+from pgtrigger.management.subcommands.prune import Prune
+from pgtrigger.management.subcommands.stubs import Stubs
+from pgtrigger.management.subcommands.uninstall import Uninstall
+
+_KINDS: list[type[Subcommand]] = [Ls, Install, Uninstall, Enable, Disable, Prune, Stubs]
+
+SUBCOMMANDS = {kind.name: kind for kind in _KINDS}

@@ -1,0 +1,18 @@
+"""``manage.py pgtrigger disable``."""
+
+from __future__ import annotations
+
+from django.core.management.base import BaseCommand
+
+from pgtrigger.installation import disable
+from pgtrigger.management.subcommand import DatabaseSubcommand
+
+
+class Disable(DatabaseSubcommand):
+    """Keep installed triggers from firing, for everybody."""
+
+    name = "disable"
+    help = "Keep installed triggers from firing, for everybody."
+
+    def run(self, command: BaseCommand, *uris: str, database: str) -> None:
+        disable(*uris, database=database)

@@ -1,0 +1,18 @@
+"""``manage.py pgtrigger enable``."""
+
+from __future__ import annotations
+
+from django.core.management.base import BaseCommand
+
+from pgtrigger.installation import enable
+from pgtrigger.management.subcommand import DatabaseSubcommand
+
+
+class Enable(DatabaseSubcommand):
+    """Let installed triggers fire again, for everybody."""
+
+    name = "enable"
+    help = "Let installed triggers fire again, for everybody."
+
+    def run(self, command: BaseCommand, *uris: str, database: str) -> None:
+        enable(*uris, database=database)

@@ -1,0 +1,18 @@
+"""``manage.py pgtrigger install``."""
+
+from __future__ import annotations
+
+from django.core.management.base import BaseCommand
+
+from pgtrigger.installation import install
+from pgtrigger.management.subcommand import DatabaseSubcommand
+
+
+class Install(DatabaseSubcommand):
+    """Install triggers, by the smallest change."""
+
+    name = "install"
+    help = "Install triggers, by the smallest change."
+
+    def run(self, command: BaseCommand, *uris: str, database: str) -> None:
+        install(*uris, database=database)

@@ -1,0 +1,18 @@
+"""``manage.py pgtrigger uninstall``."""
+
+from __future__ import annotations
+
+from django.core.management.base import BaseCommand
+
+from pgtrigger.installation import uninstall
+from pgtrigger.management.subcommand import DatabaseSubcommand
+
+
+class Uninstall(DatabaseSubcommand):
+    """Remove triggers and their functions."""
+
+    name = "uninstall"
+    help = "Remove triggers and their functions."
+
+    def run(self, command: BaseCommand, *uris: str, database: str) -> None:
+        uninstall(*uris, database=database)

@@ -1,0 +1,146 @@
+"""makemigrations finds changed triggers. Django manual: "Migrations", ``Command.autodetector``."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+from django.apps import apps
+from django.db.migrations.autodetector import MigrationAutodetector, OperationDependency
+
+from pgtrigger import conf
+from pgtrigger.compiler import CompiledTrigger
+from pgtrigger.migrations._operations import (
+    AddTrigger,
+    AlterTrigger,
+    RemoveTrigger,
+    TriggerOperation,
+)
+from pgtrigger.trigger import Trigger
+
+ModelKey = tuple[str, str]
+
+
+# Most of what this class extends is missing from the autodetector's stubs.
+_Autodetector: Any = MigrationAutodetector
+
+
+class TriggerAutodetector(_Autodetector):  # type: ignore[misc]  # see above
+    """The part of the autodetector that compares triggers."""
+
+    from_state: Any
+    to_state: Any
+
+    def _detect_changes(self, convert_apps: Any = None, graph: Any = None) -> Any:
+        # Clones, because Django writes all options of a new model into its CreateModel.
+        self.from_state, self.old_triggers = _take_triggers(self.from_state)
+        self.to_state, self.new_triggers = _take_triggers(self.to_state)
+        self.convert_apps = convert_apps or ()
+        return super()._detect_changes(convert_apps, graph)
+
+    def _sort_migrations(self) -> None:
+        # Django orders by dependencies only, and for thousands of operations that takes long;
+        # triggers simply come after everything else, and go before it.
+        super()._sort_migrations()
+        if conf.migrations():
+            self.generate_trigger_operations()
+
+    def generate_trigger_operations(self) -> None:
+        """Compare the triggers of all models, in an order that does not depend on the run."""
+        keys = self.new_model_keys | self.new_proxy_keys | self.new_unmanaged_keys
+        for app_label, model_name in sorted(keys):
+            unmigrated = app_label in self.from_state.real_apps
+            if unmigrated and app_label not in self.convert_apps:
+                continue
+            self._compare(app_label, model_name)
+        for app_label, model_name in sorted(self.old_triggers):
+            self._forget(app_label, model_name)
+
+    def _compare(self, app_label: str, model_name: str) -> None:
+        old_name = self.renamed_models.get((app_label, model_name), model_name)
+        old = self.old_triggers.get((app_label, old_name.lower()), {})
+        new = self.new_triggers.get((app_label, model_name), {})
+        name = self.to_state.models[app_label, model_name].name.lower()
+        for trigger_name, trigger in new.items():
+            if trigger_name not in old:
+                self._append(app_label, AddTrigger(model_name=name, trigger=trigger))
+            elif old[trigger_name] != trigger:
+                self._append(app_label, AlterTrigger(model_name=name, trigger=trigger))
+        removed = [trigger_name for trigger_name in old if trigger_name not in new]
+        for trigger_name in reversed(removed):
+            operation = RemoveTrigger(model_name=name, name=trigger_name)
+            if old_name.lower() == model_name:
+                self.add_operation(app_label, operation, beginning=True)
+            else:
+                self._append(app_label, operation)
+
+    def _forget(self, app_label: str, model_name: str) -> None:
+        """Remove the triggers of a deleted model, so that reversing brings them back."""
+        deleted = {
+            *(self.old_model_keys - self.new_model_keys - self.new_unmanaged_keys),
+            *(self.old_unmanaged_keys - self.new_model_keys - self.new_unmanaged_keys),
+            *(self.old_proxy_keys - self.new_proxy_keys),
+        }
+        renamed = {(label, old.lower()) for (label, _), old in self.renamed_models.items()}
+        if (app_label, model_name) in deleted - renamed:
+            for trigger_name in reversed([*self.old_triggers[app_label, model_name]]):
+                operation = RemoveTrigger(model_name=model_name, name=trigger_name)
+                self.add_operation(app_label, operation, beginning=True)
+
+    def _append(self, app_label: str, operation: TriggerOperation) -> None:
+        state = self.to_state.models[app_label, operation.model_name_lower]
+        dependencies = []
+        for base in state.bases:
+            # A proxy's table belongs to the migrations of its base.
+            if isinstance(base, str) and "." in base:
+                base_app, base_name = base.split(".", 1)
+                if base_app != app_label:
+                    dependencies += _everything_about(base_app, base_name, self.to_state)
+        self.add_operation(app_label, operation, dependencies=dependencies)
+
+
+def _everything_about(app_label: str, model_name: str, state: Any) -> list[OperationDependency]:
+    create = OperationDependency.Type.CREATE
+    model = state.models.get((app_label, model_name.lower()))
+    fields = [None, *(model.fields if model else ())]
+    return [OperationDependency(app_label, model_name, name, create) for name in fields]
+
+
+def _take_triggers(state: Any) -> tuple[Any, dict[ModelKey, dict[str, CompiledTrigger]]]:
+    """Split a project state into one without triggers, and the compiled triggers by model."""
+    triggers: dict[ModelKey, dict[str, CompiledTrigger]] = {}
+    without = state.clone()
+    for key, model_state in state.models.items():
+        declared = model_state.options.get("triggers")
+        if declared is None:
+            continue
+        without.models[key].options.pop("triggers")
+        compiled = [_compiled(trigger, key, declared, state) for trigger in declared]
+        triggers[key] = {trigger.name: trigger for trigger in compiled}
+    return without, triggers
+
+
+def _compiled(trigger: Any, key: ModelKey, declared: Any, state: Any) -> CompiledTrigger:
+    if not isinstance(trigger, Trigger):
+        return trigger  # type: ignore[no-any-return]  # migrations hold compiled ones
+    return trigger.compile(_model(key, declared, state))
+
+
+def _model(key: ModelKey, declared: Any, state: Any) -> Any:
+    # Rendering the models of a state takes long; the installed model is the same if the state
+    # was made from it.
+    try:
+        model = apps.get_model(*key)
+    except LookupError:
+        return state.apps.get_model(*key)
+    if model._meta.original_attrs.get("triggers") is declared:
+        return model
+    return state.apps.get_model(*key)
+
+
+@functools.cache
+def with_triggers(autodetector: type[Any]) -> type[Any]:
+    """The class of an autodetector, extended by what knows about triggers."""
+    if issubclass(autodetector, TriggerAutodetector):
+        return autodetector
+    return type(autodetector.__name__, (TriggerAutodetector, autodetector), {})

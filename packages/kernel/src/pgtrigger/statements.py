@@ -1,0 +1,90 @@
+"""What kind of statement the caller runs, told from its first words."""
+
+from __future__ import annotations
+
+import enum
+import re
+from typing import Any, Final
+
+from pgtrigger import sql
+
+
+class Kind(enum.Enum):
+    """How a statement gets along with settings that are local to a transaction."""
+
+    SINGLE = "one statement that may fire triggers"
+    SEVERAL = "statements that may fire triggers"
+    OTHER = "cannot fire triggers: a plain read, or a definition"
+    OUTSIDE_TRANSACTION = "refuses to run in a transaction"
+    PROCEDURE = "may fire triggers, and end transactions by itself"
+    TRANSACTION_CONTROL = "begins or ends a transaction"
+
+
+_HEAD: Final = re.compile(
+    r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*(?P<words>\w+(?:\s+\w+){0,3})?", re.DOTALL
+)
+_FIRES: Final = frozenset(
+    ["INSERT", "UPDATE", "DELETE", "MERGE", "TRUNCATE", "WITH", "COPY", "EXECUTE"]
+)
+_CONTROL: Final = frozenset(
+    ["BEGIN", "START", "COMMIT", "END", "ROLLBACK", "ABORT", "SAVEPOINT", "RELEASE", "PREPARE"]
+)
+_OUTSIDE: Final = re.compile(
+    r"VACUUM|(CREATE|DROP)\s+(DATABASE|TABLESPACE|SUBSCRIPTION)|ALTER\s+(SYSTEM|SUBSCRIPTION)"
+    r"|CLUSTER|DISCARD"
+)
+_REINDEX: Final = re.compile(
+    r"\bREINDEX\s*(\([^)]*\))?\s*(DATABASE|SYSTEM|SCHEMA)\b", re.IGNORECASE
+)
+_CONCURRENTLY: Final = re.compile(r"\b(INDEX|REINDEX|DETACH)\b.*?\bCONCURRENTLY\b", re.DOTALL)
+_ROLLBACK: Final = re.compile(r"rollback|abort", re.IGNORECASE)
+
+
+def text_of(statement: Any, connection: Any) -> str:
+    """The text of a statement that may also be bytes or one of psycopg's composed objects."""
+    if isinstance(statement, str):
+        return statement
+    if isinstance(statement, bytes):
+        return statement.decode(errors="replace")
+    if hasattr(statement, "as_string"):
+        return str(statement.as_string(connection.connection))
+    return str(statement)
+
+
+def kind_of(statement: Any, connection: Any) -> Kind:
+    """Tell the kind of a statement, which is only looked at."""
+    text = text_of(statement, connection)
+    head = _HEAD.match(text)
+    words = (head["words"] or "").upper() if head else ""
+    first = words.split(maxsplit=1)[0] if words else ""
+    if first in _CONTROL:
+        return Kind.TRANSACTION_CONTROL
+    if (
+        _OUTSIDE.match(words)
+        or (first == "REINDEX" and _REINDEX.search(text))
+        or (first in ("CREATE", "DROP", "REINDEX", "ALTER") and _CONCURRENTLY.search(text.upper()))
+    ):
+        return Kind.OUTSIDE_TRANSACTION
+    if ";" in text and _several(text):
+        return Kind.SEVERAL
+    if first in ("CALL", "DO"):
+        return Kind.PROCEDURE
+    if first in _FIRES or (first == "EXPLAIN" and "ANALYZE" in text.upper()):
+        return Kind.SINGLE
+    if first == "SELECT" and not re.search(r"\bFROM\b", text, re.IGNORECASE):
+        # Nothing to read from, so it is there for what a function does.
+        return Kind.SINGLE
+    return Kind.OTHER
+
+
+def _several(text: str) -> bool:
+    pieces = [token for token in sql.tokens(text) if token.kind not in ("space", "comment")]
+    ends = [index for index, token in enumerate(pieces) if token.text == ";"]
+    return bool(ends) and ends[0] < len(pieces) - len(ends)
+
+
+def may_undo_settings(statement: Any) -> bool:
+    """Whether a statement may roll back, and with it settings that are local."""
+    if isinstance(statement, bytes):
+        return b"rollback" in statement.lower() or b"abort" in statement.lower()
+    return bool(_ROLLBACK.search(statement)) if isinstance(statement, str) else True

@@ -1,0 +1,291 @@
+"""The trigger declaration: what a model's ``Meta.triggers`` holds. It never asks a database."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Protocol
+
+from pgtrigger import clauses, sql
+from pgtrigger.columns import column_name, columns_of, concrete_field, is_generated
+from pgtrigger.compiler import CompiledTrigger, Part, function_name, postgres_id
+from pgtrigger.conditions import Condition
+from pgtrigger.declaration import Declaration, Model
+from pgtrigger.errors import FieldLookupError
+from pgtrigger.functions import Func, template_values
+
+
+class Undo(Protocol):
+    """What has been done already, and is undone when the ``with`` block ends."""
+
+    def __enter__(self) -> object: ...
+    def __exit__(self, *exc_info: object) -> None: ...
+
+
+class Lifecycle(Protocol):
+    """What a declared trigger can have done to it; the package wires it when it is imported."""
+
+    def register(self, trigger: Trigger, models: Sequence[Model]) -> Undo: ...
+    def unregister(self, trigger: Trigger, models: Sequence[Model]) -> Undo: ...
+    def install(self, trigger: Trigger, model: Any, database: str | None) -> Undo: ...
+    def uninstall(self, trigger: Trigger, model: Any, database: str | None) -> Undo: ...
+    def enable(self, trigger: Trigger, model: Any, database: str | None) -> Undo: ...
+    def disable(self, trigger: Trigger, model: Any, database: str | None) -> Undo: ...
+    def allow_migrate(self, model: Any, database: str | None) -> bool: ...
+    def status(
+        self, trigger: Trigger, model: Any, database: str | None
+    ) -> tuple[str, bool | None]: ...
+
+
+class Trigger(Declaration):
+    """A Postgres trigger, declared in a model's ``Meta.triggers``.
+
+    Every argument is keyword-only, and a class attribute of the same name is its default, so
+    trigger types are subclasses that set attributes and override the ``get_…`` methods.
+
+    Args:
+        name: unique among the triggers of the table; at most 47 letters, digits, ``-`` and ``_``.
+        level: `Row` (the default) or `Statement`.
+        when: `Before`, `After` or `InsteadOf`.
+        operation: `Insert`, `Update`, `Delete`, `Truncate`, `UpdateOf`, combined with ``|``.
+            ``Truncate`` beside row level fires once for the statement.
+        condition: a `Condition`, `Q`, `AnyChange`, …: the trigger fires only where it holds.
+        referencing: names for the transition tables of a statement-level trigger.
+        func: the statements of the plpgsql function, or a `Func` template of them.
+        declare: ``(name, type)`` pairs of the function's variables.
+        timing: `Immediate` or `Deferred` make it a constraint trigger, whose check `constraints`
+            can move to the end of the transaction.
+        ignorable: whether `pgtrigger.ignore` applies to it.
+
+    Raises:
+        DeclarationError: a combination that no database accepts, or a bad name.
+
+    Example::
+
+        class Order(models.Model):
+            class Meta:
+                triggers = [
+                    pgtrigger.Trigger(
+                        name="version",
+                        when=pgtrigger.Before,
+                        operation=pgtrigger.Update,
+                        condition=pgtrigger.AnyChange(),
+                        func="NEW.version = NEW.version + 1; RETURN NEW;",
+                    )
+                ]
+
+    PostgreSQL manual: "CREATE TRIGGER".
+    """
+
+    lifecycle: ClassVar[Lifecycle]
+
+    # What subclasses override.
+
+    def get_pgid(self, model: Model) -> str:
+        """The name of the trigger in Postgres. Raises `DeclarationError` above 63 characters."""
+        return postgres_id(str(self.name), self.get_uri(model))
+
+    def get_uri(self, model: Model) -> str:
+        """The name by which commands and `ignore` know it: ``app_label.Model:name``."""
+        return f"{model._meta.app_label}.{model._meta.object_name}:{self.name}"
+
+    def get_when(self, model: Model, operation: str | None = None) -> clauses.When:
+        """The moment at which it fires: for one operation, or in general."""
+        assert self.when is not None  # validate() refuses this
+        return self.when
+
+    def get_condition(self, model: Model) -> Condition | None:
+        """The condition under which it fires."""
+        return self.condition
+
+    def get_declare(self, model: Model) -> Iterable[tuple[str, str]]:
+        """The variables of its function, as ``(name, type)`` pairs."""
+        return self.declare or []
+
+    def get_func(self, model: Model) -> Any:
+        """The statements of its function: text or a `Func`. Raises without any."""
+        if not self.func:
+            raise self.refused("Must define func attribute or implement get_func")
+        return self.func
+
+    def get_func_template_kwargs(self, model: Model) -> dict[str, Any]:
+        """The values that a `Func` of this trigger can use."""
+        return template_values(model)
+
+    # The SQL of the clauses.
+
+    def render_func(self, model: Model) -> str:
+        """The statements of its function as SQL."""
+        func = self.get_func(model)
+        if isinstance(func, Func):
+            return func.render(**self.get_func_template_kwargs(model))
+        return textwrap.dedent(str(func)).strip()
+
+    def render_declare(self, model: Model) -> str:
+        """The ``DECLARE`` section, such as ``DECLARE a INT; b TEXT;``, or nothing."""
+        variables = " ".join(f"{name} {kind};" for name, kind in self.get_declare(model) or ())
+        return f"DECLARE {variables}" if variables else ""
+
+    def render_condition(self, model: Model) -> str:
+        """The ``WHEN (…)`` clause, or nothing."""
+        expression = self._when_expression(model)
+        return f"WHEN ({expression})" if expression else ""
+
+    def render_execute(self, model: Model) -> str:
+        """The call of its function."""
+        return f"{self._function(model)}()"
+
+    def format_sql(self, text: str) -> str:
+        """SQL text with its common indentation and surrounding white space removed."""
+        return textwrap.dedent(text).strip()
+
+    def _function(self, model: Model) -> str:
+        return function_name(str(self.name), self.get_uri(model))
+
+    def _when_expression(self, model: Model) -> str:
+        condition = self.get_condition(model)
+        if condition is None:
+            return ""
+        expression = condition.resolve(model)
+        assert self.operation is not None
+        rows = sql.rows_used(expression)
+        for row, operation in (("OLD", "INSERT"), ("NEW", "DELETE")):
+            if row in rows and operation in self.operation.names:
+                raise self.refused(
+                    f"its condition reads {row}, which an operation {operation} does not have: "
+                    f"{expression}",
+                    model,
+                )
+        if rows and self.get_level() == clauses.Statement:
+            raise self.refused(
+                "a statement-level trigger has no OLD and NEW to put a condition on; "
+                "pgtrigger.Composer compiles the condition against the transition tables",
+                model,
+            )
+        if self.get_when(model) == clauses.Before:
+            self._refuse_generated(model, expression)
+        return expression
+
+    def _refuse_generated(self, model: Model, expression: str) -> None:
+        generated = {column_name(field) for field in columns_of(model) if is_generated(field)}
+        used = sql.row_columns(expression, "NEW")
+        if generated & used or (generated and "*" in used):
+            raise self.refused(
+                f"its condition reads the generated column {', '.join(sorted(generated))} of NEW, "
+                f"which is computed only after a trigger with pgtrigger.Before has run",
+                model,
+            )
+
+    def get_parts(self, model: Model) -> list[Part]:
+        """The Postgres triggers that stand for this declaration; the first has its Postgres id."""
+        assert self.operation is not None
+        operations = [self._on_columns(member, model) for member in self.operation.members]
+        if self.get_level() == clauses.Row:
+            rows = [o for o in operations if o.name != "TRUNCATE"]
+            groups = [rows, [o for o in operations if o.name == "TRUNCATE"]]
+        elif any(self.get_referencing(model, operation) for operation in operations):
+            # Postgres refuses transition tables on more than one event.
+            groups = [[operation] for operation in operations]
+        else:
+            groups = [operations]
+        groups = [group for group in groups if group]
+        return [self._part(model, group, first=group is groups[0]) for group in groups]
+
+    def get_referencing(
+        self, model: Model, operation: clauses.Operation
+    ) -> clauses.Referencing | None:
+        """The transition tables for one operation: those of the named ones that it has."""
+        if not self.referencing or operation.name == "TRUNCATE":
+            return None
+        old = self.referencing.old if operation.name != "INSERT" else None
+        new = self.referencing.new if operation.name != "DELETE" else None
+        if isinstance(operation, clauses.UpdateOf):
+            raise self.refused("Postgres has no transition tables for pgtrigger.UpdateOf", model)
+        return clauses.Referencing(old=old, new=new) if old or new else None
+
+    def _part(self, model: Model, operations: list[clauses.Operation], *, first: bool) -> Part:
+        uri = self.get_uri(model)
+        label = "-".join(operation.name.lower() for operation in operations)
+        truncates = label == "truncate"
+        level = clauses.Statement if truncates else self.get_level()
+        referencing = None
+        if level == clauses.Statement and len(operations) == 1:
+            referencing = self.get_referencing(model, operations[0])
+        return Part(
+            pgid=self.get_pgid(model) if first else postgres_id(str(self.name), f"{uri}#{label}"),
+            when=str(self.get_when(model, operations[0].name)),
+            operation=" OR ".join(map(str, operations)),
+            level=str(level),
+            condition="" if truncates else self._when_expression(model),
+            referencing=str(referencing or ""),
+            timing=str(self.timing or ""),
+        )
+
+    def _on_columns(self, operation: clauses.Operation, model: Model) -> clauses.Operation:
+        if not isinstance(operation, clauses.UpdateOf):
+            return operation
+        return clauses.UpdateOf(*(self._column(name, model) for name in operation.columns))
+
+    @staticmethod
+    def _column(name: str, model: Model) -> str:
+        try:
+            return str(concrete_field(model, name).column)
+        except FieldLookupError as error:
+            if any(field.column == name for field in columns_of(model)):
+                return name
+            raise FieldLookupError(f"pgtrigger.UpdateOf({name!r}): {error}") from None
+
+    def compile(self, model: Model) -> CompiledTrigger:
+        """Turn the declaration into plain SQL text for a model.
+
+        Raises:
+            DeclarationError: what this model cannot have; `FieldLookupError` for unknown fields.
+        """
+        self.validate()
+        return CompiledTrigger(
+            name=str(self.name),
+            function=self._function(model),
+            func=self.render_func(model),
+            declare=self.render_declare(model),
+            ignorable=self.ignorable,
+            parts=tuple(self.get_parts(model)),
+        )
+
+    # What can be done with it; each acts at once and returns a context manager that undoes it.
+
+    def register(self, *models: Model) -> Undo:
+        """Declare the trigger on these models, as ``Meta.triggers`` would."""
+        return self.lifecycle.register(self, models)
+
+    def unregister(self, *models: Model) -> Undo:
+        """Take the declaration back."""
+        return self.lifecycle.unregister(self, models)
+
+    def install(self, model: Any, database: str | None = None) -> Undo:
+        """Install the trigger on the table of a model (or of a model instance)."""
+        return self.lifecycle.install(self, model, database)
+
+    def uninstall(self, model: Any, database: str | None = None) -> Undo:
+        """Remove the trigger and its function from the database."""
+        return self.lifecycle.uninstall(self, model, database)
+
+    def enable(self, model: Any, database: str | None = None) -> Undo:
+        """Let the installed trigger fire again, for everybody."""
+        return self.lifecycle.enable(self, model, database)
+
+    def disable(self, model: Any, database: str | None = None) -> Undo:
+        """Keep the installed trigger from firing, for everybody."""
+        return self.lifecycle.disable(self, model, database)
+
+    def allow_migrate(self, model: Any, database: str | None = None) -> bool:
+        """Whether the database routers let the model's table live in this database."""
+        return self.lifecycle.allow_migrate(model, database)
+
+    def get_installation_status(
+        self, model: Any, database: str | None = None
+    ) -> tuple[str, bool | None]:
+        """The status, and whether it fires.
+
+        One of INSTALLED, OUTDATED, UNINSTALLED and UNALLOWED, with None for the last two.
+        """
+        return self.lifecycle.status(self, model, database)

@@ -1,0 +1,74 @@
+"""What the current task wants of the server's settings: layers in a context variable."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextvars import ContextVar
+from typing import Any, Final
+
+Fold = Callable[[Any], Any]
+
+
+class Layer:
+    """What one context adds to one setting.
+
+    Args:
+        setting: its name, such as ``pgtrigger.ignore``.
+        fold: makes the value out of that of the contexts around it (None without any).
+        render: writes the value as the setting's text.
+        databases: the aliases it holds for; all with None.
+        for_reads: whether plain reads need it too.
+    """
+
+    def __init__(
+        self,
+        setting: str,
+        fold: Fold,
+        render: Callable[[Any], str],
+        *,
+        databases: Iterable[str] | None = None,
+        for_reads: bool = False,
+    ) -> None:
+        self.setting, self.fold, self.render = setting, fold, render
+        self.databases = None if databases is None else frozenset(databases)
+        self.for_reads = for_reads
+
+
+class Wanted:
+    """The layers of a task, and the settings they come to for each database."""
+
+    def __init__(self, layers: tuple[Layer, ...] = (), sessions: int = 0) -> None:
+        self.layers = layers
+        self.sessions = sessions
+        self._settings: dict[str, Mapping[str, str]] = {}
+
+    def settings(self, alias: str) -> Mapping[str, str]:
+        """The settings that a database should have, by name."""
+        if alias not in self._settings:
+            self._settings[alias] = {
+                setting: layers[-1].render(self.value(setting, alias))
+                for setting, layers in self._by_setting(alias).items()
+            }
+        return self._settings[alias]
+
+    def value(self, setting: str, alias: str) -> Any:
+        """The value of a setting as its layers understand it; None where no layer holds."""
+        folded = None
+        for layer in self._by_setting(alias).get(setting, ()):
+            folded = layer.fold(folded)
+        return folded
+
+    def for_reads(self, alias: str) -> bool:
+        """Whether plain reads of a database need some of its settings."""
+        return any(layers[-1].for_reads for layers in self._by_setting(alias).values())
+
+    def _by_setting(self, alias: str) -> dict[str, list[Layer]]:
+        found: dict[str, list[Layer]] = {}
+        for layer in self.layers:
+            if layer.databases is None or alias in layer.databases:
+                found.setdefault(layer.setting, []).append(layer)
+        return found
+
+
+_NOTHING: Final = Wanted()
+current: Final[ContextVar[Wanted]] = ContextVar("pgtrigger_wanted", default=_NOTHING)

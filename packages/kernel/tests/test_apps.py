@@ -1,0 +1,34 @@
+"""pgtrigger.apps: the wiring."""
+
+import sys
+
+from django.core.management import get_commands
+from django.core.management.commands import makemigrations
+from django.db import models
+from django.db.models.signals import post_migrate
+
+from pgtrigger import apps
+from pgtrigger.lookups import IsDistinctFrom
+from pgtrigger.migrations._autodetector import TriggerAutodetector
+
+
+def test_lookups_are_registered_for_all_fields():
+    assert models.Field.class_lookups["df"] is IsDistinctFrom
+
+
+def test_without_a_driver_nothing_is_extended(monkeypatch):
+    monkeypatch.setitem(sys.modules, "django.db.backends.postgresql.base", None)
+    assert apps._postgres_wrapper() is None
+
+
+def test_a_command_of_the_project_that_is_loaded_already_is_extended_too(monkeypatch):
+    class Command(makemigrations.Command):
+        autodetector = type("Own", (), {})
+
+    monkeypatch.setitem(get_commands(), "makemigrations", Command())
+    apps._detect_triggers("makemigrations")
+    assert issubclass(Command.autodetector, TriggerAutodetector)
+
+
+def test_post_migrate_is_received_once():
+    assert len([key for key in post_migrate.receivers if key[0][0] == "pgtrigger"]) == 1

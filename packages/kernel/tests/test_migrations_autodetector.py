@@ -1,0 +1,234 @@
+"""pgtrigger.migrations autodetector: which operations makemigrations finds, without a database."""
+
+import pytest
+from django.db import migrations, models
+from django.db.migrations.autodetector import MigrationAutodetector
+from django.db.migrations.questioner import MigrationQuestioner
+from django.db.migrations.state import ModelState, ProjectState
+
+import pgtrigger
+from pgtrigger.migrations import AddTrigger, AlterTrigger, RemoveTrigger
+from pgtrigger.migrations._autodetector import TriggerAutodetector, with_triggers
+from shop.database import noop
+
+Autodetector = with_triggers(MigrationAutodetector)
+
+
+class Yes(MigrationQuestioner):
+    """Renames whatever may have been renamed."""
+
+    def ask_rename_model(self, old, new):
+        return True
+
+    def ask_rename(self, *args):
+        return True
+
+
+def model(name="Thing", triggers=(), app="app", fields=(), bases=(models.Model,), **options):
+    given = [] if options.get("proxy") else [("id", models.BigAutoField(primary_key=True)), *fields]
+    return ModelState(app, name, given, {"triggers": [*triggers], **options}, bases)
+
+
+def project(*model_states, real_apps=()):
+    state = ProjectState(real_apps={*real_apps})
+    for model_state in model_states:
+        state.add_model(model_state.clone())
+    return state
+
+
+def compiled(*model_states):
+    """The state as migrations have it: with compiled triggers."""
+    state = project(*model_states)
+    for key, model_state in state.models.items():
+        rendered = state.apps.get_model(*key)
+        declared = model_state.options.get("triggers", [])
+        model_state.options["triggers"] = [t.compile(rendered) for t in declared]
+    return state
+
+
+def changes(before, after, **kwargs):
+    """The operations by app."""
+    found = Autodetector(before, after, Yes())._detect_changes(**kwargs)
+    return {app: [o for m in ms for o in m.operations] for app, ms in found.items()}
+
+
+def names(operations):
+    return [
+        (type(o).__name__, getattr(o, "trigger_name", getattr(o, "name", None))) for o in operations
+    ]
+
+
+@pytest.fixture(autouse=True)
+def no_database(django_db_blocker):
+    with django_db_blocker.block():
+        yield
+
+
+def test_a_new_model_brings_its_triggers_after_it(settings):
+    found = changes(project(), project(model(triggers=[noop("a"), noop("b")])))
+    assert names(found["app"]) == [
+        ("CreateModel", "Thing"),
+        ("AddTrigger", "a"),
+        ("AddTrigger", "b"),
+    ]
+    assert "triggers" not in found["app"][0].options
+    assert found["app"][1].trigger.name == "a"
+
+
+def test_unchanged_triggers_are_nothing():
+    thing = model(triggers=[noop("a", func="RETURN NEW;")])
+    assert changes(compiled(thing), project(thing)) == {}
+    spaced = model(triggers=[noop("a", func="  RETURN\n  NEW; ")])
+    assert changes(compiled(thing), project(spaced)) == {}
+
+
+def test_added_changed_and_removed_triggers_are_one_operation_each():
+    before = model(triggers=[noop("a"), noop("b"), noop("c")])
+    after = model(triggers=[noop("b", func="RETURN OLD;"), noop("c"), noop("d")])
+    found = changes(compiled(before), project(after))
+    assert names(found["app"]) == [
+        ("RemoveTrigger", "a"),
+        ("AlterTrigger", "b"),
+        ("AddTrigger", "d"),
+    ]
+    assert [type(o) for o in found["app"]] == [RemoveTrigger, AlterTrigger, AddTrigger]
+
+
+def test_a_trigger_on_a_new_field_comes_after_the_field():
+    condition = pgtrigger.Q(new__size=1)
+    before, after = (
+        model(),
+        model(
+            triggers=[noop("a", condition=condition)],
+            fields=[("size", models.IntegerField(default=0))],
+        ),
+    )
+    assert [type(o).__name__ for o in changes(compiled(before), project(after))["app"]] == [
+        "AddField",
+        "AddTrigger",
+    ]
+    assert [type(o).__name__ for o in changes(compiled(after), project(before))["app"]] == [
+        "RemoveTrigger",
+        "RemoveField",
+    ]
+
+
+def test_a_deleted_model_gives_its_triggers_back_when_it_is_reversed():
+    thing = model(triggers=[noop("a"), noop("b")])
+    found = changes(compiled(thing), project())
+    assert names(found["app"]) == [
+        ("RemoveTrigger", "a"),
+        ("RemoveTrigger", "b"),
+        ("DeleteModel", "Thing"),
+    ]
+
+
+def test_a_renamed_model_has_its_triggers_altered_in_place():
+    fields = [("size", models.IntegerField())]
+    before = model("Old", [noop("a"), noop("b")], fields=fields)
+    after = model("New", [noop("a")], fields=fields)
+    found = changes(compiled(before), project(after))["app"]
+    assert [type(o).__name__ for o in found] == ["RenameModel", "AlterTrigger", "RemoveTrigger"]
+    assert all(o.model_name == "new" for o in found[1:])
+
+
+def test_a_renamed_field_alters_the_trigger_that_names_it():
+    before = model(
+        triggers=[noop("a", condition=pgtrigger.Q(new__old=1))],
+        fields=[("old", models.IntegerField())],
+    )
+    after = model(
+        triggers=[noop("a", condition=pgtrigger.Q(new__new=1))],
+        fields=[("new", models.IntegerField())],
+    )
+    found = changes(compiled(before), project(after))["app"]
+    assert [type(o).__name__ for o in found] == ["RenameField", "AlterTrigger"]
+
+
+def test_a_table_that_is_renamed_keeps_its_triggers():
+    before, after = model(triggers=[noop("a")]), model(triggers=[noop("a")], db_table="other")
+    found = changes(compiled(before), project(after))["app"]
+    assert [type(o).__name__ for o in found] == ["AlterModelTable"]
+
+
+def test_a_proxy_of_another_app_waits_for_that_apps_changes():
+    base = model("Base", app="base", fields=[("size", models.IntegerField())])
+    proxy = model("Proxy", [noop("a")], bases=("base.base",), proxy=True)
+    found = Autodetector(project(), project(base, proxy), Yes())._detect_changes()
+    (migration,) = found["app"]
+    assert [type(o).__name__ for o in migration.operations] == ["CreateModel", "AddTrigger"]
+    assert any(app == "base" for app, _ in migration.dependencies)
+
+
+def test_a_deleted_proxy_takes_its_triggers_along():
+    base = model("Base", fields=[("size", models.IntegerField())])
+    proxy = model("Proxy", [noop("a")], bases=("app.base",), proxy=True)
+    found = changes(compiled(base, proxy), project(base))["app"]
+    assert names(found) == [("RemoveTrigger", "a"), ("DeleteModel", "Proxy")]
+
+
+def test_unmanaged_models_are_served_and_can_be_deleted():
+    view = model("View", [noop("a")], managed=False)
+    assert names(changes(project(), project(view))["app"])[-1] == ("AddTrigger", "a")
+    assert names(changes(compiled(view), project())["app"])[0] == ("RemoveTrigger", "a")
+
+
+def test_apps_without_migrations_are_left_alone_unless_they_are_to_get_some():
+    thing = model(triggers=[noop("a")])
+    before = project(real_apps=["app"])
+    assert "AddTrigger" not in str(changes(before, project(thing)))
+    found = changes(before, project(thing), convert_apps={"app"})
+    assert names(found["app"])[-1] == ("AddTrigger", "a")
+
+
+def test_migrations_can_be_turned_off(settings):
+    settings.PGTRIGGER_MIGRATIONS = False
+    found = changes(project(), project(model(triggers=[noop("a")])))
+    assert names(found["app"]) == [("CreateModel", "Thing")]
+
+
+def test_several_apps_are_compared_in_the_same_order_every_time():
+    states = [model(f"M{i}", [noop("b"), noop("a")], app=f"app{i % 2}") for i in range(4)]
+    one, other = changes(project(), project(*states)), changes(project(), project(*states[::-1]))
+    triggers = {
+        app: [o.deconstruct() for o in operations if isinstance(o, AddTrigger)]
+        for app, operations in one.items()
+    }
+    assert triggers == {
+        app: [o.deconstruct() for o in operations if isinstance(o, AddTrigger)]
+        for app, operations in other.items()
+    }
+
+
+def test_the_states_of_the_caller_are_left_as_they_were():
+    before, after = compiled(model(triggers=[noop("a")])), project(model(triggers=[noop("b")]))
+    changes(before, after)
+    assert [t.name for t in before.models["app", "thing"].options["triggers"]] == ["a"]
+    assert [t.name for t in after.models["app", "thing"].options["triggers"]] == ["b"]
+
+
+def test_names_of_migrations_come_from_the_triggers():
+    before, after = compiled(model()), project(model(triggers=[noop("a-b")]))
+    (migration,) = Autodetector(before, after, Yes())._detect_changes()["app"]
+    assert migration.suggest_name() == "thing_a_b"
+
+
+def test_an_autodetector_is_extended_once():
+    assert with_triggers(Autodetector) is Autodetector
+    assert with_triggers(MigrationAutodetector) is Autodetector
+    assert issubclass(Autodetector, TriggerAutodetector)
+    assert issubclass(Autodetector, MigrationAutodetector)
+
+
+def test_makemigrations_and_migrate_use_it():
+    from django.core.management.commands import makemigrations, migrate
+
+    for command in (makemigrations.Command, migrate.Command):
+        assert issubclass(command.autodetector, TriggerAutodetector)
+
+
+def test_a_project_without_triggers_is_compared_as_ever():
+    found = changes(
+        project(), project(ModelState("app", "Plain", [("id", models.AutoField(primary_key=True))]))
+    )
+    assert [type(o) for o in found["app"]] == [migrations.CreateModel]

@@ -1,0 +1,171 @@
+"""pgtrigger.runtime: ignore, schema and constraints, beyond what the contract already shows."""
+
+import pytest
+from django.db import IntegrityError, connections, transaction
+
+import pgtrigger
+from pgtrigger.errors import (
+    DatabaseNotSupportedError,
+    DeclarationError,
+    NotDeferrableError,
+    NotInTransactionError,
+    TriggerNotFoundError,
+)
+from shop.database import logged, logs, noop, refused, rows, run, statements, value
+from shop.models import Order, Product
+
+IGNORED = "SELECT current_setting('pgtrigger.ignore', true)"
+DEFERRED = {"when": pgtrigger.After, "timing": pgtrigger.Deferred}
+
+
+def test_a_trigger_that_cannot_be_ignored_is_refused_by_name(declared):
+    declared(Product, noop(ignorable=False))
+    with pytest.raises(DeclarationError, match=r'"shop.Product:noop".*ignorable=False'):
+        pgtrigger.ignore("shop.Product:noop").__enter__()
+    assert not pgtrigger.is_ignored("shop.Product:noop")
+
+
+def test_ignoring_all_leaves_out_what_cannot_be_ignored(db, declared):
+    first, second = (
+        declared(Product, noop("first")),
+        declared(Product, noop("last", ignorable=False)),
+    )
+    with pgtrigger.ignore():
+        assert first.get_pgid(Product) in value(IGNORED)
+        assert second.get_pgid(Product) not in value(IGNORED)
+        assert pgtrigger.is_ignored("shop.Product:first")
+        assert not pgtrigger.is_ignored("shop.Product:last")
+
+
+def test_ignoring_all_knows_triggers_that_are_declared_meanwhile(db, declared):
+    with pgtrigger.ignore():
+        pass
+    trigger = declared(Product, noop("new"))
+    with pgtrigger.ignore():
+        assert trigger.get_pgid(Product) in value(IGNORED)
+
+
+def test_nothing_is_looked_up_before_the_block_begins(declared):
+    context = pgtrigger.ignore("shop.Product:later")
+    with pytest.raises(TriggerNotFoundError):
+        context.__enter__()
+    declared(Product, noop("later"))
+    with context:
+        assert pgtrigger.is_ignored("shop.Product:later")
+
+
+def test_nested_contexts_add_up_and_are_taken_back_one_by_one(db, declared):
+    ids = [declared(Product, noop(name)).get_pgid(Product) for name in ("a", "b")]
+    with pgtrigger.ignore("shop.Product:a"):
+        with pgtrigger.ignore("shop.Product:b"):
+            assert value(IGNORED) == "{" + ",".join(sorted(ids)) + "}"
+        assert value(IGNORED) == "{" + ids[0] + "}"
+    assert not value(IGNORED)
+
+
+def test_one_database_is_ignored_and_asked_about(declared):
+    declared(Product, noop())
+    uri = "shop.Product:noop"
+    with pgtrigger.ignore(uri, databases=["other"]):
+        assert pgtrigger.is_ignored(uri)
+        assert pgtrigger.is_ignored(uri, database="other")
+        assert not pgtrigger.is_ignored(uri, database="default")
+
+
+def test_entering_outside_a_transaction_opens_no_connection(committed):
+    connections["default"].close()
+    with pgtrigger.ignore(), pgtrigger.schema("a"):
+        pass
+    assert connections["default"].connection is None
+
+
+@pytest.mark.parametrize(
+    ("names", "path"),
+    [
+        (["a"], "a"),
+        (["a", "b"], "a, b"),
+        (["a", "a"], "a"),
+        (["$user", "Mixed", "or der", 'quo"te'], '"$user", "Mixed", "or der", "quo""te"'),
+    ],
+)
+def test_a_search_path_is_quoted(db, names, path):
+    with pgtrigger.schema(*names):
+        assert value("SHOW search_path") == path
+
+
+def test_no_schema_is_no_change(db):
+    with statements() as found, pgtrigger.schema():
+        pass
+    assert found == []
+    with pgtrigger.schema("a"), pgtrigger.schema():
+        assert value("SHOW search_path") == "a"
+
+
+# --- Constraints ------------------------------------------------------------------------------
+
+
+def test_all_deferrable_triggers_are_moved_without_names(live):
+    live(Order, logs(**DEFERRED))
+    live(Order, noop())
+    Order.objects.create()
+    Order.objects.update(total=1)
+    assert logged() == []
+    with statements() as found:
+        pgtrigger.constraints(pgtrigger.Immediate, "shop.Order:logs")
+    assert logged() == ["fired"]
+    assert len(found) == 1
+    assert "IMMEDIATE" in found[0]
+
+
+def test_no_deferrable_trigger_is_nothing_to_do(db, monkeypatch):
+    from pgtrigger import runtime
+
+    monkeypatch.setattr(runtime, "registered", lambda *uris: [])
+    with statements() as found:
+        pgtrigger.constraints(pgtrigger.Immediate)
+    assert found == []
+
+
+def test_a_trigger_that_is_not_deferrable_is_named(declared):
+    declared(Order, noop())
+    with pytest.raises(NotDeferrableError, match='"shop.Order:noop" is not deferrable'):
+        pgtrigger.constraints(pgtrigger.Deferred, "shop.Order:noop")
+
+
+def test_outside_a_transaction_there_is_nothing_to_move(committed, declared):
+    declared(Order, logs(**DEFERRED))
+    with pytest.raises(NotInTransactionError, match="current thread is not in a transaction"):
+        pgtrigger.constraints(pgtrigger.Deferred, "shop.Order:logs")
+    with pytest.raises(NotInTransactionError, match='"default" is not in a transaction'):
+        pgtrigger.constraints(pgtrigger.Deferred, "shop.Order:logs", databases=["default"])
+
+
+def test_another_database_system_is_named(declared):
+    declared(Order, logs(**DEFERRED))
+    with pytest.raises(DatabaseNotSupportedError, match='"sqlite" is not PostgreSQL'):
+        pgtrigger.constraints(pgtrigger.Deferred, "shop.Order:logs", databases=["sqlite"])
+
+
+def test_moving_holds_for_the_transaction(autocommit_live):
+    autocommit_live(Order, logs(**DEFERRED))
+    Order.objects.create()
+    with transaction.atomic():
+        pgtrigger.constraints(pgtrigger.Immediate, "shop.Order:logs", databases=["default"])
+        Order.objects.update(total=1)
+        assert logged() == ["fired"]
+    with transaction.atomic():
+        Order.objects.update(total=2)
+        assert logged() == ["fired"]
+    assert logged() == ["fired", "fired"]
+
+
+def test_a_guard_reads_an_array_of_any_names(live):
+    live(Order, pgtrigger.Protect(name="keep", operation=pgtrigger.Delete))
+    Order.objects.create()
+    run("SELECT set_config('pgtrigger.ignore', '{\"odd, name\",other}', true)")
+    with refused("Cannot delete", IntegrityError):
+        run('DELETE FROM "user"')
+    run("SELECT set_config('pgtrigger.ignore', '', true)")
+    with refused("Cannot delete", IntegrityError):
+        run('DELETE FROM "user"')
+    assert rows('SELECT count(*) FROM "user"') == [(1,)]
