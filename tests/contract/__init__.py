@@ -1,0 +1,1 @@
+"""An app whose models and tests follow the contract's text, not the implementation."""
