@@ -1,0 +1,135 @@
+"""Generated Django projects of a size that nobody writes for a benchmark."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.db import connection
+from measure import Samples
+from tables import execute
+
+SETTINGS = """
+    from pgtrigger.testing import database_settings
+
+    DATABASES = {{"default": database_settings({url!r}, NAME={database!r})}}
+    DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+    INSTALLED_APPS = ["pgtrigger", "shop"]
+    SECRET_KEY = "for a benchmark only"
+    USE_TZ = True
+"""
+MODEL = """
+    class Model{number}(models.Model):
+        status = models.CharField(max_length=20)
+        owner = models.IntegerField(null=True)
+        amount = models.IntegerField(default=0)
+        version = models.IntegerField(default=0)
+        created_at = models.DateTimeField(auto_now_add=True)
+
+        class Meta:
+            triggers = [{triggers}]
+
+"""
+KINDS = (
+    'pgtrigger.Protect(name="{name}", operation=pgtrigger.Delete)',
+    'pgtrigger.ReadOnly(name="{name}", fields=["owner", "created_at"])',
+    (
+        'pgtrigger.Trigger(name="{name}", when=pgtrigger.Before, operation=pgtrigger.Update, '
+        'condition=pgtrigger.AnyChange("amount"), '
+        'func="NEW.version = NEW.version + 1; RETURN NEW;")'
+    ),
+    (
+        'pgtrigger.Protect(name="{name}", operation=pgtrigger.Update, '
+        'condition=pgtrigger.Q(old__status="sent", new__amount__lt=0))'
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Project:
+    """A Django project in a directory, with a database of its own."""
+
+    directory: Path
+    database: str
+
+    def write(self, *, models: int, triggers: int, name: str = "model{number}_{index}") -> None:
+        """Write its models, each with so many triggers of the usual kinds."""
+        shop = self.directory / "shop"
+        shutil.rmtree(shop, ignore_errors=True)
+        shop.mkdir()
+        (shop / "__init__.py").touch()
+        text = ["from django.db import models\n\nimport pgtrigger\n\n"]
+        for number in range(models):
+            declared = ", ".join(
+                KINDS[index % len(KINDS)].format(name=name.format(number=number, index=index))
+                for index in range(triggers)
+            )
+            text.append(textwrap.dedent(MODEL).format(number=number, triggers=declared))
+        (shop / "models.py").write_text("".join(text))
+
+    def forget_migrations(self) -> None:
+        """Back to an app that is about to have its first migration, and to an empty database."""
+        migrations = self.directory / "shop" / "migrations"
+        shutil.rmtree(migrations, ignore_errors=True)
+        migrations.mkdir()
+        (migrations / "__init__.py").touch()
+        self.empty_database()
+
+    def empty_database(self) -> None:
+        execute(
+            f"DROP DATABASE IF EXISTS {self.database} WITH (FORCE)",
+            f"CREATE DATABASE {self.database}",
+        )
+
+    def python(self, *args: str) -> str:
+        """Run Python in the project and give what it prints."""
+        result = subprocess.run(
+            [sys.executable, *args],
+            cwd=self.directory,
+            env={**os.environ, "DJANGO_SETTINGS_MODULE": "settings"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if result.returncode:
+            raise RuntimeError(f"{args} failed:\n{result.stdout}{result.stderr}")
+        return result.stdout
+
+    def manage(self, *args: str) -> str:
+        return self.python("-m", "django", *args)
+
+    def time(self, samples: Samples, *args: str) -> None:
+        """Time a management command: wall time, because it waits for the server."""
+        begin = time.perf_counter()
+        self.manage(*args)
+        samples.wall.append(time.perf_counter() - begin)
+
+
+@contextmanager
+def projects(*names: str) -> Iterator[dict[str, Project]]:
+    """Projects in a temporary directory."""
+    url = "postgresql://{user}:{password}@/?host={host}&port={port}".format(
+        **{key: connection.get_connection_params().get(key, "") for key in ("user", "password")},
+        host=connection.settings_dict["HOST"],
+        port=connection.settings_dict["PORT"],
+    )
+    made = {}
+    with tempfile.TemporaryDirectory(prefix="pgtrigger-benchmark-") as directory:
+        for name in names:
+            database = f"benchmark_{name}"
+            made[name] = Project(Path(directory, name), database)
+            made[name].directory.mkdir()
+            settings = textwrap.dedent(SETTINGS).format(url=url, database=database)
+            (made[name].directory / "settings.py").write_text(settings)
+        try:
+            yield made
+        finally:
+            for project in made.values():
+                execute(f"DROP DATABASE IF EXISTS {project.database} WITH (FORCE)")
