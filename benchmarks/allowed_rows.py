@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from django.db import connection
-from measure import Clock, Line, Samples, Scale, added, exponent, rounds
+from measure import Clock, Line, Pair, Samples, Scale, added, growth, rounds
 from tables import Table, execute, reconnect
 
 import pgtrigger
@@ -89,7 +89,7 @@ def statement_level(scale: Scale) -> Iterator[Line]:
     sizes = scale.pick({1_000: 31, 10_000: 21, 100_000: 9, 1_000_000: 5}, {100: 2, 1_000: 2})
     ours = ("Protect", "ReadOnly")
     after_one = [f"{name} after one row" for name in ours]
-    costs: dict[str, dict[int, float]] = {name: {} for name in (*ours, *after_one)}
+    pairs: dict[str, dict[int, Pair]] = {name: {} for name in (*ours, *after_one)}
     for rows, number in sizes.items():
         reconnect()
         variants = statement_variants()
@@ -111,9 +111,9 @@ def statement_level(scale: Scale) -> Iterator[Line]:
             hand = "hand " + name.removesuffix(" after one row")
             case = f"{name}, statement level, {rows:,} rows"
             yield added(case, samples, hand, name, rows=rows, bar=STATEMENT_BAR)
-            costs[name][rows] = samples[name].median - samples["none"].median
-    small, large = [*sizes][1:][:1] + [*sizes][-1:] if len(sizes) > 2 else [*sizes]
-    for name, cost in costs.items():
-        growth = exponent(cost[small], cost[large], large / small)
+            pairs[name][rows] = samples["none"], samples[name]
+    # Below 10,000 rows much of the time is not the rows'.
+    small, large = [*sizes][-3 if len(sizes) > 2 else 0], [*sizes][-1]
+    for name, pair in pairs.items():
         case = f"{name}, growth from {small:,} to {large:,} rows"
-        yield Line(case, "linear is 1", f"exponent {growth:.2f}", ratio=growth, bar=STATEMENT_BAR)
+        yield growth(case, pair[small], pair[large], large / small)

@@ -65,6 +65,9 @@ class Samples:
         return statistics.median(self.seconds)
 
 
+Pair = tuple[Samples, Samples]
+
+
 class Clock:
     """Times a piece of work on one database connection.
 
@@ -171,9 +174,21 @@ def relative(
     )
 
 
-def exponent(small: float, large: float, factor: float) -> float:
-    """How a cost grows with size: 1 is linear, 2 is square."""
-    return math.log(large / small) / math.log(factor) if small > 0 and large > 0 else math.nan
+def growth(case: str, small: Pair, large: Pair, factor: float, bar: float = 1.15) -> Line:
+    """How an added cost grows with size: 1 is linear, 2 is square.
+
+    Args:
+        small, large: the samples without and with what is measured, at two sizes.
+        factor: how much larger the second size is.
+    """
+
+    def exponent(summary: Callable[[list[float]], float]) -> float:
+        first, second = (summary(ours.seconds) - summary(base.seconds) for base, ours in pairs)
+        return math.log(second / first) / math.log(factor) if min(first, second) > 0 else math.nan
+
+    pairs = (small, large)
+    by_median = exponent(statistics.median)
+    return Line(case, "linear is 1", f"exponent {by_median:.2f}", by_median, exponent(min), bar=bar)
 
 
 def duration(seconds: float) -> str:

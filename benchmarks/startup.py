@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 
-from measure import Line, Samples, Scale, duration, exponent, rounds
+from measure import Line, Samples, Scale, duration, growth, rounds
 from projects import projects
 
 # In a process of its own, from the first import of Django; the byte code is there already.
@@ -15,7 +15,6 @@ django.setup()
 print(json.dumps([time.perf_counter() - wall, time.process_time() - cpu]))
 """
 BAR_SECONDS = 0.25
-LINEAR = 1.15
 
 
 def run(scale: Scale) -> Iterator[Line]:
@@ -37,7 +36,7 @@ def run(scale: Scale) -> Iterator[Line]:
             samples.wall.append(wall)
             samples.cpu.append(cpu)
 
-        samples = rounds(shapes, scale.pick(9, 1), work)
+        samples = rounds(shapes, scale.pick(11, 1), work)
     median = {shape: samples[shape].median for shape in shapes}
 
     def compare(case: str, without: str, with_: str, limit: float | None) -> Line:
@@ -57,13 +56,9 @@ def run(scale: Scale) -> Iterator[Line]:
     yield compare(
         f"{many:,} models, one name", "many_without", "many_same_name", BAR_SECONDS * many / few / 4
     )
-    small = median["few_with"] - median["few_without"]
-    large = median["many_with"] - median["many_without"]
-    growth = exponent(small, large, many / few)
-    yield Line(
+    yield growth(
         f"growth from {few * 4:,} to {many * 4:,} triggers",
-        "linear is 1",
-        f"exponent {growth:.2f}",
-        ratio=growth,
-        bar=LINEAR,
+        (samples["few_without"], samples["few_with"]),
+        (samples["many_without"], samples["many_with"]),
+        many / few,
     )

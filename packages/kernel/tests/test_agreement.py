@@ -273,6 +273,16 @@ def test_a_copy_that_fails_in_autocommit_leaves_no_transaction_open(order):
     assert value("SELECT 1") == 1
 
 
+@psycopg3
+def test_a_copy_in_a_failed_transaction_gets_the_servers_own_error(order):
+    with pytest.raises(Exception, match="current transaction is aborted"):
+        with transaction.atomic(), pgtrigger.ignore(URI), connection.cursor() as cursor:
+            with pytest.raises(DatabaseError):
+                cursor.execute("SELECT 1/0")
+            with cursor.copy('COPY "user" TO STDOUT'):
+                pass
+
+
 def test_functions_find_the_settings(committed):
     run(
         f"CREATE OR REPLACE FUNCTION shop_reason() RETURNS text LANGUAGE sql AS $$ SELECT {READ} $$"

@@ -53,6 +53,8 @@ def test_a_sound_trigger_is_nothing_to_say(messages):
         ({"condition": Q(new__stock__nothing=1)}, "E002"),
         ({"condition": Q(new__created_at__gt="nonsense")}, "E002"),
         ({"condition": Q(new__attributes=datetime.date)}, "E002"),
+        ({"condition": Q(new__stock__df=object)}, "E002"),
+        ({"condition": Q(new__stock=pgtrigger.F("new__stock__nothing"))}, "E002"),
         ({"func": pgtrigger.Func("{nothing}")}, "E002"),
         ({"func": pgtrigger.Func("{fields.stock:zz}")}, "E002"),
         ({"func": None}, "E002"),

@@ -216,11 +216,14 @@ def test_a_name_without_a_row_is_refused(path):
         (Q(new__stock=F("old__nothing")), FieldLookupError, 'no field "nothing"'),
         (Q(new__tags=1), DeclarationError, "many-to-many"),
         (Q(new__maker__country="NL"), DeclarationError, r'reaches into "shop\.Maker"'),
-        (Q(new__stock__nothing=1), DeclarationError, '"nothing" is no lookup.*exact'),
+        (Q(new__stock__nothing=1), DeclarationError, "lookup 'nothing'.*exact"),
         (Q(new__stock=models.F("stock")), DeclarationError, r"use pgtrigger\.F"),
         (Q(new__stock=object()), DeclarationError, "stock"),
         (Q(new__created_at__gt="nonsense"), DeclarationError, "created_at"),
         (Q(new__attributes=object()), DeclarationError, "is no value of"),
+        (Q(new__stock__df=object()), DeclarationError, "stock"),
+        (Q(new__created_at__ndf="nonsense"), DeclarationError, "created_at"),
+        (Q(new__stock=F("new__stock__nothing")), DeclarationError, "nothing"),
     ],
 )
 def test_what_no_trigger_can_check_is_refused(condition, error, message):

@@ -160,6 +160,22 @@ def test_a_proxy_of_another_app_waits_for_that_apps_changes():
     assert any(app == "base" for app, _ in migration.dependencies)
 
 
+def test_a_proxy_of_its_own_app_waits_for_nobody():
+    base = model("Base", fields=[("size", models.IntegerField())])
+    proxy = model("Proxy", [noop("a")], bases=("app.base",), proxy=True)
+    (migration,) = Autodetector(project(), project(base, proxy), Yes())._detect_changes()["app"]
+    assert names(migration.operations)[-1] == ("AddTrigger", "a")
+    assert migration.dependencies == []
+
+
+def test_a_state_that_is_not_the_installed_models_own_is_compiled_as_it_is():
+    condition = pgtrigger.Q(new__elsewhere=1)  # a field that the installed model does not have
+    fields = [("elsewhere", models.IntegerField(default=0))]
+    state = model("Order", [noop("a", condition=condition)], app="shop", fields=fields)
+    found = changes(project(), project(state))
+    assert 'NEW."elsewhere" = 1' in str(found["shop"][-1].trigger)
+
+
 def test_a_deleted_proxy_takes_its_triggers_along():
     base = model("Base", fields=[("size", models.IntegerField())])
     proxy = model("Proxy", [noop("a")], bases=("app.base",), proxy=True)
@@ -175,10 +191,12 @@ def test_unmanaged_models_are_served_and_can_be_deleted():
 
 def test_apps_without_migrations_are_left_alone_unless_they_are_to_get_some():
     thing = model(triggers=[noop("a")])
+    view = model("View", [noop("b")], managed=False)
     before = project(real_apps=["app"])
-    assert "AddTrigger" not in str(changes(before, project(thing)))
-    found = changes(before, project(thing), convert_apps={"app"})
-    assert names(found["app"])[-1] == ("AddTrigger", "a")
+    found = changes(before, project(thing, view))
+    assert not [o for o in found.get("app", []) if isinstance(o, AddTrigger)]
+    found = changes(before, project(thing, view), convert_apps={"app"})
+    assert [name for kind, name in names(found["app"]) if kind == "AddTrigger"] == ["a", "b"]
 
 
 def test_migrations_can_be_turned_off(settings):

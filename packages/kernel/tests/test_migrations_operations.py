@@ -221,6 +221,7 @@ SQL = migrations.RunSQL("SELECT 1")
         ([add(), remove()], []),
         ([add(), alter()], [add(ONE_CHANGED)]),
         ([add(), alter(), remove()], []),
+        ([add(), add(ONE_CHANGED)], [add(), add(ONE_CHANGED)]),
         ([alter(ONE), alter()], [alter()]),
         ([alter(), remove()], [remove()]),
         ([remove(), add()], [remove(), add()]),

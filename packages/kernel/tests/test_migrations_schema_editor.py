@@ -2,7 +2,7 @@
 
 import pytest
 from django.apps.registry import Apps
-from django.db import connection, models, transaction
+from django.db import DatabaseError, connection, models, transaction
 from django.db.backends.postgresql.base import DatabaseWrapper
 from django.db.migrations.state import ModelState, ProjectState
 
@@ -115,6 +115,16 @@ def comments():
             " WHERE tgrelid = 'shop_crate'::regclass"
         )
     )
+
+
+def test_a_trigger_without_a_comment_gets_none(crate):
+    run(f'COMMENT ON TRIGGER "{pgid(crate)}" ON shop_crate IS NULL')
+    before = comments()
+    with connection.schema_editor() as editor:
+        new = changed(crate, "size", models.BigIntegerField(default=0))
+        editor.alter_field(crate, crate._meta.get_field("size"), new)
+    assert comments() == before
+    assert before[pgid(crate)] is None
 
 
 def test_a_trigger_of_somebody_else_is_not_touched(crate):
@@ -303,6 +313,24 @@ def test_a_renamed_column_gives_triggers_the_form_that_fits_again(crate):
         field = changed(earlier, "width", models.IntegerField(default=0))
         editor.alter_field(earlier, crate._meta.get_field("size"), field)
     assert earlier._meta.triggers[0].get_installation_status(earlier) == ("INSTALLED", True)
+
+
+def renaming(crate, *triggers):
+    """Renames the column of the crate, as a model with these triggers sees it afterwards."""
+    later = made(triggers=triggers, width=models.IntegerField())
+    field = changed(later, "width", models.IntegerField(default=0))
+    with connection.schema_editor() as editor:
+        editor.alter_field(later, crate._meta.get_field("size"), field)
+
+
+def test_a_trigger_that_fits_only_an_earlier_migration_does_not_stop_a_renaming(crate):
+    renaming(crate, noop("when", condition=pgtrigger.Condition('NEW."never" > 1')))
+    assert "width" in definitions("shop_crate")[pgid(crate)]
+
+
+def test_a_trigger_that_fits_nowhere_does_stop_it(crate):
+    with pytest.raises(DatabaseError, match="syntax error"), transaction.atomic():
+        renaming(crate, noop("when", func="THIS IS NO PLPGSQL"))
 
 
 # --- The class --------------------------------------------------------------------------------

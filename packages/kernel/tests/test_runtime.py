@@ -12,7 +12,7 @@ from pgtrigger.errors import (
     TriggerNotFoundError,
 )
 from shop.database import logged, logs, noop, refused, rows, run, statements, value
-from shop.models import Order, Product
+from shop.models import AuditEntry, Order, Product
 
 IGNORED = "SELECT current_setting('pgtrigger.ignore', true)"
 DEFERRED = {"when": pgtrigger.After, "timing": pgtrigger.Deferred}
@@ -157,6 +157,17 @@ def test_moving_holds_for_the_transaction(autocommit_live):
         Order.objects.update(total=2)
         assert logged() == ["fired"]
     assert logged() == ["fired", "fired"]
+
+
+def test_a_trigger_of_another_schema_is_moved(live):
+    run("CREATE SCHEMA shop_audit")
+    run("CREATE TABLE shop_audit.entry (id int PRIMARY KEY, value int)")
+    live(AuditEntry, logs(**DEFERRED))
+    run("INSERT INTO shop_audit.entry VALUES (1, 1)")
+    run("UPDATE shop_audit.entry SET value = 2")
+    assert logged() == []
+    pgtrigger.constraints(pgtrigger.Immediate, "shop.AuditEntry:logs")
+    assert logged() == ["fired"]
 
 
 def test_a_guard_reads_an_array_of_any_names(live):

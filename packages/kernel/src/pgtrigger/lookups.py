@@ -200,16 +200,17 @@ def _child(child: Any, query: _RowQuery, *, negated: bool) -> str:
         return _compile(child.resolve_expression(query), query)
     path, value = child
     column, field, lookups = query.column(path, "pgtrigger.Q")
-    if lookups in (["df"], ["ndf"]):
-        return _distinct(column, field, lookups[0], value, query)
-    right = _value(value, query)
     try:
+        right = _value(value, query)
+        if lookups in (["df"], ["ndf"]):
+            return _distinct(column, field, lookups[0], right, query)
         lookup = query.build_lookup(lookups, column, right)
         text = _compile(lookup, query)
     except FieldError as error:
         raise DeclarationError(
-            f'"{path}": "{lookups[-1]}" is no lookup of "{field}". '
-            f"Its lookups are: {', '.join(sorted(column.output_field.get_lookups()))}."
+            f'"{path}" compared with {value!r}: {error} '
+            f'The lookups of "{field}" are: '
+            f"{', '.join(sorted(column.output_field.get_lookups()))}."
         ) from error
     except DeclarationError:
         raise
@@ -227,10 +228,9 @@ def _child(child: Any, query: _RowQuery, *, negated: bool) -> str:
 
 
 def _distinct(
-    column: _RowColumn, field: models.Field[Any, Any], name: str, value: Any, query: _RowQuery
+    column: _RowColumn, field: models.Field[Any, Any], name: str, right: Any, query: _RowQuery
 ) -> str:
     # Not through the lookup class, so that types without equality are compared as text.
-    right = _value(value, query)
     operator = IsDistinctFrom.operator if name == "df" else IsNotDistinctFrom.operator
     if isinstance(right, _RowColumn):
         assert column.alias

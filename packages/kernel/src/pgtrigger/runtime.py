@@ -199,4 +199,9 @@ def _in_transaction(databases: Iterable[str] | None) -> list[Any]:
 
 
 def _constraints(pairs: Iterable[Registration], alias: str) -> list[str]:
-    return [sql.quote(t.get_pgid(model)) for model, t in pairs if allowed(model, alias)]
+    # A table that names its schema may lie outside the search path, and its constraints with it.
+    return [
+        sql.quote_relation(trigger.get_pgid(model), sql.relation(model._meta.db_table)[0])
+        for model, trigger in pairs
+        if allowed(model, alias)
+    ]
