@@ -1,9 +1,13 @@
 """pgtrigger.runtime: ignore, schema and constraints, beyond what the contract already shows."""
 
+import itertools
+
 import pytest
-from django.db import IntegrityError, connections, transaction
+from django.apps.registry import Apps
+from django.db import IntegrityError, connection, connections, models, transaction
 
 import pgtrigger
+from pgtrigger.compiler import postgres_id
 from pgtrigger.errors import (
     DatabaseNotSupportedError,
     DeclarationError,
@@ -52,6 +56,51 @@ def test_nothing_is_looked_up_before_the_block_begins(declared):
     declared(Product, noop("later"))
     with context:
         assert pgtrigger.is_ignored("shop.Product:later")
+
+
+def clashing_models():
+    """Two tables whose triggers of one name get the same Postgres id, which has five digits."""
+    seen = {}
+    for number in itertools.count():
+        uri = f"shop.Clash{number}:refuses"
+        pgid = postgres_id("refuses", uri)
+        if pgid in seen:
+            return [
+                type(
+                    f"Clash{n}",
+                    (models.Model,),
+                    {
+                        "__module__": "shop.models",
+                        "Meta": type("Meta", (), {"app_label": "shop", "apps": Apps()}),
+                    },
+                )
+                for n in (seen[pgid], number)
+            ]
+        seen[pgid] = number
+
+
+@pytest.mark.parametrize(
+    "kwargs", [{}, {"when": pgtrigger.After, "timing": pgtrigger.Immediate}], ids=["when", "inside"]
+)
+def test_triggers_that_share_a_postgres_id_are_ignored_one_by_one(live, kwargs):
+    trigger = pgtrigger.Protect(name="refuses", operation=pgtrigger.Delete, **kwargs)
+    one, other = clashing_models()
+    assert trigger.get_pgid(one) == trigger.get_pgid(other)
+    for model in (one, other):
+        with connection.schema_editor() as editor:
+            editor.create_model(model)
+        live(model, trigger)
+    with pgtrigger.ignore(trigger.get_uri(one)):
+        one.objects.create().delete()
+        with refused("Cannot delete"):
+            other.objects.create().delete()
+        assert pgtrigger.is_ignored(trigger.get_uri(one))
+        assert not pgtrigger.is_ignored(trigger.get_uri(other))
+    with pgtrigger.ignore():
+        one.objects.create().delete()
+        other.objects.create().delete()
+    with refused("Cannot delete"):
+        one.objects.create().delete()
 
 
 def test_nested_contexts_add_up_and_are_taken_back_one_by_one(db, declared):

@@ -136,6 +136,13 @@ def test_a_literal_gives_an_array_back(cursor, value):
     assert evaluate(cursor, sql.literal(tuple(value))) == value
 
 
+@quickly
+@example(names=["", "NULL", "null", "a b", "a,b", "{}", '"', "\\", "pgtrigger_a-b_0"])
+@given(names=st.lists(NASTY))
+def test_an_array_of_names_comes_back(cursor, names):
+    assert evaluate(cursor, f"{sql.string(sql.array(names))}::text[]") == names
+
+
 def test_an_empty_list_takes_the_type_of_its_surroundings(cursor):
     assert evaluate(cursor, f"'{{1}}'::int[] || {sql.literal([])}") == [1]
 

@@ -31,6 +31,7 @@ class Registry:
         self._by_pgid: dict[str, str] = {}
         self._keys: dict[str, tuple[tuple[str, str], str | None]] = {}
         self._loading: list[Registration] = []
+        self._shared: set[str] = set()
         self.version = 0  # grows with every change, for those who cache what they make of it
 
     def add(self, model: Model, trigger: Trigger) -> None:
@@ -71,6 +72,8 @@ class Registry:
                 f'The Postgres id "{pgid}" of trigger "{uri}" is already in use by "{holder}". '
                 f"Give one of them another name."
             )
+        if holder != uri:
+            self._shared.add(pgid)
         return pgid
 
     def _is_same(self, uri: str, model: Model, trigger: Trigger) -> bool:
@@ -92,6 +95,14 @@ class Registry:
             del self._by_pgid[pgid]
         self._loading = [pair for pair in self._loading if pair[1] is not trigger]
         self.version += 1
+
+    def ignore_name(self, model: Model, trigger: Trigger) -> str:
+        """The name by which the setting ``pgtrigger.ignore`` knows a trigger.
+
+        Its Postgres id; or the name of its function where triggers of two tables share the id.
+        """
+        pgid = trigger.get_pgid(model)
+        return trigger.get_function_name(model) if pgid in self._shared else pgid
 
     def find(self, *uris: str) -> list[Registration]:
         """The ``(model, trigger)`` pairs of these URIs, or all of them without any.

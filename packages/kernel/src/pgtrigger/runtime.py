@@ -26,28 +26,28 @@ from pgtrigger.wanted import Layer, current
 
 
 @functools.lru_cache(maxsize=1)
-def _all_pgids(version: int) -> frozenset[str]:
+def _all_names(version: int) -> frozenset[str]:
     return frozenset(
-        trigger.get_pgid(model) for model, trigger in registered() if trigger.ignorable
+        registry.ignore_name(model, trigger) for model, trigger in registered() if trigger.ignorable
     )
 
 
-def _pgids(uris: tuple[str, ...]) -> frozenset[str]:
+def _names(uris: tuple[str, ...]) -> frozenset[str]:
     pairs = registered(*uris)
     if not uris:
-        return _all_pgids(registry.version)
+        return _all_names(registry.version)
     for model, trigger in pairs:
         if not trigger.ignorable:
             raise DeclarationError(
                 f'Trigger "{trigger.get_uri(model)}" cannot be ignored: it is declared with '
                 f"ignorable=False."
             )
-    return frozenset(trigger.get_pgid(model) for model, trigger in pairs)
+    return frozenset(registry.ignore_name(model, trigger) for model, trigger in pairs)
 
 
 @functools.lru_cache(maxsize=64)
-def _array(pgids: frozenset[str]) -> str:
-    return "{" + ",".join(sorted(pgids)) + "}"
+def _array(names: frozenset[str]) -> str:
+    return sql.array(sorted(names))
 
 
 class ignore(Context):  # noqa: N801  # used like a function
@@ -74,11 +74,11 @@ class ignore(Context):  # noqa: N801  # used like a function
         aliases = None if databases is None else [*databases]
 
         def layers() -> list[Layer]:
-            pgids = _pgids(uris)
+            names = _names(uris)
             return [
                 Layer(
                     IGNORE_SETTING,
-                    lambda outer: pgids if outer is None else outer | pgids,
+                    lambda outer: names if outer is None else outer | names,
                     _array,
                     databases=aliases,
                 )
@@ -98,9 +98,9 @@ def is_ignored(uri: str, database: str | None = None) -> bool:
     Raises `TriggerUriError` or `TriggerNotFoundError` for a URI that does not exist.
     """
     ((model, trigger),) = registered(uri)
-    pgid = trigger.get_pgid(model)
+    name = registry.ignore_name(model, trigger)
     aliases = [database] if database else [*connections]
-    return any(pgid in (current.get().value(IGNORE_SETTING, alias) or ()) for alias in aliases)
+    return any(name in (current.get().value(IGNORE_SETTING, alias) or ()) for alias in aliases)
 
 
 class schema(Context):  # noqa: N801  # used like a function

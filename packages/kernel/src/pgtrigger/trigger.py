@@ -85,6 +85,10 @@ class Trigger(Declaration):
         """The name of the trigger in Postgres. Raises `DeclarationError` above 63 characters."""
         return postgres_id(str(self.name), self.get_uri(model))
 
+    def get_function_name(self, model: Model) -> str:
+        """The name of its function, which no two triggers share, in Postgres."""
+        return function_name(str(self.name), self.get_uri(model))
+
     def get_uri(self, model: Model) -> str:
         """The name by which commands and `ignore` know it: ``app_label.Model:name``."""
         return f"{model._meta.app_label}.{model._meta.object_name}:{self.name}"
@@ -133,14 +137,11 @@ class Trigger(Declaration):
 
     def render_execute(self, model: Model) -> str:
         """The call of its function."""
-        return f"{self._function(model)}()"
+        return f"{self.get_function_name(model)}()"
 
     def format_sql(self, text: str) -> str:
         """SQL text with its common indentation and surrounding white space removed."""
         return textwrap.dedent(text).strip()
-
-    def _function(self, model: Model) -> str:
-        return function_name(str(self.name), self.get_uri(model))
 
     def _when_expression(self, model: Model) -> str:
         condition = self.get_condition(model)
@@ -244,7 +245,7 @@ class Trigger(Declaration):
         self.validate()
         return CompiledTrigger(
             name=str(self.name),
-            function=self._function(model),
+            function=self.get_function_name(model),
             func=self.render_func(model),
             declare=self.render_declare(model),
             ignorable=self.ignorable,

@@ -12,11 +12,11 @@ from typing import Any
 
 from pgtrigger import sql
 from pgtrigger.compiler.part import (
-    IGNORED,
     MAX_IDENTIFIER_LENGTH,
     Part,
     digest,
     given_values,
+    ignored,
     value_repr,
 )
 
@@ -123,9 +123,13 @@ class CompiledTrigger:
         return f"\n{declare}BEGIN\n{guard}{self.func}\nEND;\n"
 
     def _guard(self) -> str:
+        return f"IF {self._ignored} THEN\n    {self._pass_through()}\nEND IF;"
+
+    @property
+    def _ignored(self) -> str:
         # Further parts are ignored together with the first, whose id is the one that is named.
-        subject = "TG_NAME" if len(self.parts) == 1 else sql.string(self.pgid)
-        return f"IF {subject} = {IGNORED} THEN\n    {self._pass_through()}\nEND IF;"
+        # Where two tables' triggers share that id, `ignore` names the function.
+        return ignored(self.pgid, self.function)
 
     def _pass_through(self) -> str:
         before = [part for part in self.parts if part.level == "ROW" and part.when != "AFTER"]
@@ -164,7 +168,7 @@ class CompiledTrigger:
         dropping = [f"DROP TRIGGER IF EXISTS {name}"] if part.timing or drop else []
         return [
             *dropping,
-            part.create_sql(table, function, guarded=self._guards_in_when),
+            part.create_sql(table, function, guard=self._ignored if self._guards_in_when else ""),
             f"COMMENT ON TRIGGER {name} IS {sql.string(self.hash)}",
         ]
 

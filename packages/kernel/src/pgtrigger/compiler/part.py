@@ -12,7 +12,7 @@ from pgtrigger.errors import DeclarationError
 
 MAX_IDENTIFIER_LENGTH: Final = 63
 IGNORE_SETTING: Final = "pgtrigger.ignore"
-IGNORED: Final = f"ANY(NULLIF(current_setting('{IGNORE_SETTING}', true), '')::text[])"
+_IGNORED: Final = f"NULLIF(current_setting('{IGNORE_SETTING}', true), '')::text[]"
 
 
 def digest(*texts: str) -> str:
@@ -32,6 +32,11 @@ def postgres_id(name: str, identity: str) -> str:
             f"{MAX_IDENTIFIER_LENGTH} of a Postgres identifier. Choose a shorter trigger name."
         )
     return pgid
+
+
+def ignored(*names: str) -> str:
+    """The expression that holds where `pgtrigger.ignore` names a trigger by one of these names."""
+    return f"ARRAY[{', '.join(map(sql.string, names))}] && {_IGNORED}"
 
 
 def value_repr(instance: Any) -> str:
@@ -98,11 +103,14 @@ class Part:
         """
         return self.level == "ROW" and self.when != "INSTEAD OF" and not self.timing
 
-    def create_sql(self, table: str, function: str, *, guarded: bool) -> str:
-        """The ``CREATE TRIGGER`` statement, on quoted names."""
+    def create_sql(self, table: str, function: str, *, guard: str = "") -> str:
+        """The ``CREATE TRIGGER`` statement, on quoted names.
+
+        ``guard`` is an expression that keeps the trigger from firing where it holds.
+        """
         conditions = [self.condition] if self.condition else []
-        if guarded:
-            conditions.append(f"({sql.string(self.pgid)} = {IGNORED}) IS NOT TRUE")
+        if guard:
+            conditions.append(f"({guard}) IS NOT TRUE")
         if len(conditions) > 1:
             conditions = [f"({condition})" for condition in conditions]
         joined = " AND ".join(conditions)

@@ -1,6 +1,7 @@
 """Identifiers, literals and tokens of SQL: the only place that quotes."""
 
 from pgtrigger.sql.quoting import RESERVED as RESERVED
+from pgtrigger.sql.quoting import array as array
 from pgtrigger.sql.quoting import dollar_quote as dollar_quote
 from pgtrigger.sql.quoting import identifier as identifier
 from pgtrigger.sql.quoting import literal as literal

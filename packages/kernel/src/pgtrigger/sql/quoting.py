@@ -13,6 +13,7 @@ import ipaddress
 import json
 import re
 import uuid
+from collections.abc import Iterable
 from typing import Any, Final
 
 from django.utils.functional import Promise
@@ -37,6 +38,7 @@ RESERVED: Final = frozenset(
 )
 
 _PLAIN_IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
+_PLAIN_ELEMENT = re.compile(r"[\w-]+", re.ASCII)
 
 
 def quote(name: str) -> str:
@@ -99,6 +101,22 @@ def string(value: str) -> str:
     if "\\" in escaped:
         return "E'" + escaped.replace("\\", "\\\\") + "'"
     return f"'{escaped}'"
+
+
+def array(names: Iterable[str]) -> str:
+    r"""Write names as the text of a Postgres array, as ``text[]`` reads it.
+
+    >>> print(array(["a-1", "b, c", 'd"']))
+    {a-1,"b, c","d\""}
+    """
+    return "{" + ",".join(map(_array_element, names)) + "}"
+
+
+def _array_element(name: str) -> str:
+    if _PLAIN_ELEMENT.fullmatch(name) and name.upper() != "NULL":
+        return name
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 def literal(value: Any) -> str:
