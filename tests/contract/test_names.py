@@ -175,12 +175,13 @@ def test_the_schema_setting_may_name_another_schema(settings):
     assert not Thing.objects.exists()
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(databases="__all__")  # Django 6.1 checks generated fields there
 def test_system_checks_raise_no_errors_on_ordinary_projects():
     messages = checks.run_checks(app_configs=[apps.get_app_config("contract")])
     assert [m for m in messages if m.level >= checks.ERROR] == []
 
 
+@pytest.mark.django_db(databases="__all__")
 def test_system_checks_survive_pgtrigger_being_absent_at_run_time():
     remaining = [config.name for config in apps.get_app_configs() if config.label != "pgtrigger"]
     with override_settings(INSTALLED_APPS=remaining):

@@ -25,6 +25,9 @@ from contract.helpers import (
 )
 from contract.models import CannotDelete, Log, OfficialUser, Partitioned, Thing, ThingProxy
 
+# Django 6.1 has another name for it.
+new_savepoint = getattr(transaction, "savepoint_create", None) or transaction.savepoint
+
 pytestmark = pytest.mark.django_db
 URI = "contract.Thing:protects"
 BOTH = ["default", "other"]
@@ -406,7 +409,7 @@ def test_a_rollback_to_a_savepoint_around_does_not_bring_ignoring_back(protected
     with refused("Cannot update rows from"):
         Thing.objects.update(flag=False)
     with pgtrigger.ignore(URI):
-        point = transaction.savepoint()
+        point = new_savepoint()
         Thing.objects.update(flag=False)
     transaction.savepoint_rollback(point)
     with refused("Cannot update rows from"):
@@ -754,7 +757,7 @@ def test_constraints_take_several_uris_and_proxies(live):
     live(Thing, make_deferrable())
     live(ThingProxy, make_deferrable(name="of_proxy"))
     with transaction.atomic():
-        point = transaction.savepoint()
+        point = new_savepoint()
         Thing.objects.create()
         transaction.savepoint_rollback(point)
     with refused("fired"):
@@ -769,7 +772,7 @@ def test_constraints_take_databases(live):
     with refused("fired", "other"):
         pgtrigger.constraints(pgtrigger.Immediate, DEFERRED, databases=["other"])
         Thing.objects.using("other").create()
-    point = transaction.savepoint()
+    point = new_savepoint()
     with CaptureQueriesContext(connection) as queries:
         pgtrigger.constraints(pgtrigger.Immediate, DEFERRED, databases=["other"])
     assert queries.captured_queries == []

@@ -243,6 +243,7 @@ def test_unknown_fields_are_refused_by_install_and_nothing_is_left_behind(make):
 
 
 @pytest.mark.parametrize("make", UNKNOWN.values(), ids=UNKNOWN)
+@pytest.mark.django_db(databases="__all__")  # Django 6.1 checks generated fields there
 def test_unknown_fields_are_reported_by_check(make):
     with make().register(Thing):
         messages = checks.run_checks(app_configs=[apps.get_app_config("contract")])
@@ -252,6 +253,7 @@ def test_unknown_fields_are_reported_by_check(make):
     assert error.hint
 
 
+@pytest.mark.django_db(databases="__all__")
 def test_a_many_to_many_field_is_reported_by_check():
     with noop(condition=pgtrigger.AnyChange("others")).register(Pointer):
         messages = checks.run_checks(app_configs=[apps.get_app_config("contract")])

@@ -29,7 +29,7 @@ def test_a_command_of_the_project_that_is_loaded_already_is_extended_too(monkeyp
         autodetector = type("Own", (), {})
 
     monkeypatch.setitem(get_commands(), "makemigrations", Command())
-    apps._detect_triggers("makemigrations")
+    apps._extend("makemigrations")
     assert issubclass(Command.autodetector, TriggerAutodetector)
 
 

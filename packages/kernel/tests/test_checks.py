@@ -60,6 +60,8 @@ def test_a_sound_trigger_is_nothing_to_say(messages):
         ({"func": None}, "E002"),
         ({"level": pgtrigger.Statement, "condition": Q(new__stock=1)}, "E002"),
         ({"operation": pgtrigger.Insert, "condition": Q(old__stock=1)}, "E002"),
+        ({"depends_on": ["shop.Maker", "shop.Nothing"]}, "E004"),
+        ({"depends_on": ["nowhere.Maker"]}, "E004"),
     ],
     ids=str,
 )

@@ -304,7 +304,8 @@ def test_a_constraint_trigger_is_dropped_before_it_is_created():
     assert drop.startswith("DROP TRIGGER IF EXISTS")
     assert "CREATE CONSTRAINT TRIGGER" in create
     assert "DEFERRABLE INITIALLY DEFERRED" in create
-    assert comment.endswith(f"'{compiled.hash}'")
+    assert "COMMENT ON TRIGGER" in comment
+    assert compiled.hash in comment
 
 
 # --- The legacy spelling ----------------------------------------------------------------------

@@ -24,9 +24,17 @@ def test_without_a_setting_the_default_holds(read, default):
 @pytest.mark.parametrize("read", DEFAULTS)
 def test_a_setting_is_read_each_time(read, settings):
     name = f"PGTRIGGER_{read.__name__.upper()}"
-    changed = "elsewhere" if read in (conf.schema, conf.lock_timeout) else not DEFAULTS[read]
+    texts = {conf.schema: "elsewhere", conf.lock_timeout: "2s"}
+    changed = texts.get(read, not DEFAULTS[read])
     setattr(settings, name, changed)
     assert read() == changed
+
+
+@pytest.mark.parametrize("value", ["elsewhere", "", "-1", "2 weeks", "1;2", True, [1]])
+def test_a_lock_timeout_that_postgres_would_not_take_is_refused(settings, value):
+    settings.PGTRIGGER_LOCK_TIMEOUT = value
+    with pytest.raises(ImproperlyConfigured, match="PGTRIGGER_LOCK_TIMEOUT.*is no duration"):
+        conf.lock_timeout()
 
 
 def test_a_lock_timeout_may_be_a_number_of_milliseconds(settings):

@@ -22,12 +22,13 @@ def heads(statements):
         "COMMENT ON FUNCTION",
         "CREATE OR REPLACE TRIGGER",
         "CREATE CONSTRAINT TRIGGER",
-        "COMMENT ON TRIGGER",
+        "DO $pgtrigger$DECLARE command text; BEGIN FOR command IN SELECT pg_catalog.format('COMMENT ON TRIGGER",
         "DROP TRIGGER",
         "DROP FUNCTION",
         "ALTER TABLE",
     }
-    return [next(word for word in words if text.startswith(word)) for text in statements]
+    found = [next(word for word in words if text.startswith(word)) for text in statements]
+    return [word.rpartition("'")[2] for word in found]
 
 
 def installed(compiled, **changes):

@@ -1,6 +1,7 @@
 """pgtrigger.installation: by the smallest change, under the smallest lock, whole or not at all."""
 
 import itertools
+import re
 import threading
 import time
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 import pgtrigger
-from pgtrigger import installation
+from pgtrigger import locks as installer_locks
 from pgtrigger.errors import InstallationError
 from shop.database import (
     definitions,
@@ -27,14 +28,14 @@ from shop.database import (
 from shop.models import Log, Missing, Order, Product
 
 URI = "shop.Product:noop"
-DDL = ("CREATE", "DROP", "ALTER", "COMMENT")
+DDL = ("CREATE", "DROP", "ALTER", "COMMENT", "DO")
 
 
 def ddl_of(action):
     """The statements of an action that change something."""
     with statements() as found:
         action()
-    return [text for text in found if text.startswith(DDL)]
+    return [re.sub(r"^DO .*'(COMMENT ON TRIGGER) ", r'\1 "', t) for t in found if t.startswith(DDL)]
 
 
 def locks(relation="shop_product"):
@@ -300,7 +301,7 @@ def test_the_lock_timeout_of_the_caller_comes_back(live, declared, settings):
 
 def test_an_error_that_is_no_timeout_is_passed_on(db):
     with pytest.raises(DatabaseError, match="cancel") as caught:  # reads in order
-        with installation.installer(connection) as cursor:
+        with installer_locks.installer(connection) as cursor:
             cursor.execute("SELECT pg_cancel_backend(pg_backend_pid())")
     assert not isinstance(caught.value, InstallationError)
 
@@ -308,7 +309,7 @@ def test_an_error_that_is_no_timeout_is_passed_on(db):
 def test_installers_wait_for_each_other(autocommit_live, other, settings):
     settings.PGTRIGGER_LOCK_TIMEOUT = "50ms"
     other.execute("BEGIN")
-    other.execute("SELECT pg_advisory_xact_lock(%s)", [installation._ADVISORY_LOCK])
+    other.execute("SELECT pg_advisory_xact_lock(%s)", [installer_locks._ADVISORY_LOCK])
     with noop().register(Product), pytest.raises(InstallationError):
         pgtrigger.install(URI)
     other.execute("ROLLBACK")

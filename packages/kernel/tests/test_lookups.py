@@ -5,6 +5,7 @@ import decimal
 import enum
 import uuid
 
+import django
 import pytest
 from django.apps.registry import Apps
 from django.db import models
@@ -94,6 +95,8 @@ def test_a_lookup_means_what_it_means_in_a_queryset(products, lookup, negated):
     condition, query = Q(**{f"new__{k}": v for k, v in lookup.items()}), models.Q(**lookup)
     if negated:
         condition, query = ~condition, ~query
+    if None in lookup.get("note__in", ()) and negated and django.VERSION < (6, 1):
+        query &= models.Q(note__isnull=False)  # as Django has it since
     expected = {*Product.objects.filter(query).values_list("name", flat=True)}
     assert filtered(condition) == expected
 

@@ -7,8 +7,10 @@ from django.db.migrations.questioner import MigrationQuestioner
 from django.db.migrations.state import ModelState, ProjectState
 
 import pgtrigger
-from pgtrigger.migrations import AddTrigger, AlterTrigger, RemoveTrigger
+from pgtrigger.errors import DeclarationError
+from pgtrigger.migrations import AddTrigger, AddTriggers, AlterTrigger, RemoveTrigger
 from pgtrigger.migrations._autodetector import TriggerAutodetector, with_triggers
+from pgtrigger.migrations._ordering import BULK
 from shop.database import noop
 
 Autodetector = with_triggers(MigrationAutodetector)
@@ -250,3 +252,95 @@ def test_a_project_without_triggers_is_compared_as_ever():
         project(), project(ModelState("app", "Plain", [("id", models.AutoField(primary_key=True))]))
     )
     assert [type(o) for o in found["app"]] == [migrations.CreateModel]
+
+
+# --- Order ------------------------------------------------------------------------------------
+
+
+def test_many_additions_are_one_operation():
+    things = [model(f"Thing{i}", [noop("a"), noop("b")]) for i in range(BULK // 2)]
+    (*created, bulk) = changes(project(), project(*things))["app"]
+    assert {type(operation).__name__ for operation in created} == {"CreateModel"}
+    assert isinstance(bulk, AddTriggers)
+    assert {name: [t.name for t in added] for name, added in bulk.triggers.items()} == {
+        f"thing{i}": ["a", "b"] for i in range(BULK // 2)
+    }
+    assert not [
+        operation
+        for operation in changes(project(), project(*things[1:]))["app"]
+        if isinstance(operation, AddTriggers)
+    ]
+
+
+def test_many_additions_come_before_other_changes():
+    things = [model(f"Thing{i}", [noop("a")]) for i in range(BULK)]
+    changed = model("Changed", [noop("a", func="RETURN OLD;")])
+    before = compiled(model("Changed", [noop("a")]))
+    *_, bulk, alter = changes(before, project(changed, *things))["app"]
+    assert isinstance(bulk, AddTriggers)
+    assert isinstance(alter, AlterTrigger)
+
+
+def test_a_trigger_lets_go_of_a_field_before_it_is_removed():
+    size, weight = (("size", models.IntegerField()), ("weight", models.IntegerField()))
+    any_change = noop("a", condition=pgtrigger.AnyChange())
+    before = model(triggers=[any_change], fields=[size, weight])
+    found = changes(compiled(before), project(model(triggers=[any_change], fields=[size])))
+    assert [type(o).__name__ for o in found["app"]] == ["AlterTrigger", "RemoveField"]
+
+
+def test_a_trigger_that_needs_a_new_field_waits_for_it():
+    before = model(triggers=[any_change()], fields=[("old", models.IntegerField())])
+    after = model(triggers=[any_change()], fields=[("new", models.TextField(default=""))])
+    found = changes(compiled(before), project(after))
+    assert [type(o).__name__ for o in found["app"]] == ["RemoveField", "AddField", "AlterTrigger"]
+
+
+def any_change():
+    return noop("a", condition=pgtrigger.AnyChange())
+
+
+def dependencies(before, after):
+    found = Autodetector(before, after, Yes())._detect_changes()
+    return {
+        app: [{dependency for dependency, _ in m.dependencies} for m in ms]
+        for app, ms in found.items()
+    }
+
+
+def test_a_trigger_waits_for_the_models_that_its_function_uses():
+    used = model("Used", app="base", fields=[("size", models.IntegerField())])
+    assert dependencies(project(), project(used, model(triggers=[noop("a")]))) == {
+        "app": [set()],
+        "base": [set()],
+    }
+    waiting = model(triggers=[noop("a", depends_on=["base.Used"])])
+    assert dependencies(project(), project(used, waiting)) == {"app": [{"base"}], "base": [set()]}
+
+
+def test_models_to_wait_for_are_named_with_their_app():
+    for wrong in ("base.Used", ["Used"], ["base.Used.x"], [""]):
+        with pytest.raises(DeclarationError, match="depends_on"):
+            noop("a", depends_on=wrong)
+
+
+@pytest.mark.parametrize("other", ["zzz", "aaa"])
+def test_a_field_stays_until_a_proxy_of_another_app_has_let_go_of_it(other):
+    size, weight = (("size", models.IntegerField()), ("weight", models.IntegerField()))
+
+    def proxy():
+        return model("Proxy", [any_change()], app=other, bases=("app.thing",), proxy=True)
+
+    before = compiled(model(fields=[size, weight]), proxy())
+    after = project(model(fields=[size]), proxy())
+    found = dependencies(before, after)
+    assert found["app"] == [{other}]
+    assert len(found[other]) == 1
+
+
+@pytest.mark.parametrize("other", ["zzz", "aaa"])
+def test_a_table_goes_after_a_proxy_of_another_app(other):
+    proxy = model("Proxy", [noop("a")], app=other, bases=("app.thing",), proxy=True)
+    before = compiled(model(), proxy)
+    found = dependencies(before, project())
+    assert found == {"app": [{other}], other: [set()]}

@@ -9,8 +9,8 @@ from django.db.migrations.writer import OperationWriter
 
 import pgtrigger
 from pgtrigger.errors import DeclarationError
-from pgtrigger.migrations import AddTrigger, AlterTrigger, RemoveTrigger
-from shop.database import definitions, functions, noop, run, value
+from pgtrigger.migrations import AddTrigger, AddTriggers, AlterTrigger, RemoveTrigger
+from shop.database import definitions, functions, noop, rows, run, statements, value
 from shop.models import Maker, Missing, Product, Tag
 
 ONE = noop("one").compile(Product)
@@ -237,5 +237,79 @@ SQL = migrations.RunSQL("SELECT 1")
     ],
 )
 def test_operations_are_squashed(operations, expected):
+    found = MigrationOptimizer().optimize(operations, "shop")
+    assert [o.deconstruct() for o in found] == [o.deconstruct() for o in expected]
+
+
+# --- Many at once -----------------------------------------------------------------------------
+
+TAGGED = noop("one").compile(Tag)
+DELETE_TAG = migrations.DeleteModel("Tag")
+FIELD = migrations.AddField("product", "more", models.IntegerField(default=0))
+
+
+def bulk(**triggers):
+    return AddTriggers(triggers=triggers or {"Product": [ONE, TWO], "tag": [TAGGED]})
+
+
+def test_many_are_added_and_removed_at_once(db, state):
+    added = apply(state, bulk())
+    assert triggers(added) == [ONE, TWO]
+    assert [*definitions("shop_product")] == [ONE.pgid, TWO.pgid]
+    assert [*definitions("shop_tag")] == [TAGGED.pgid]
+    for model, name in ((Product, "one"), (Product, "two"), (Tag, "one")):
+        assert noop(name).get_installation_status(model) == ("INSTALLED", True)
+    apply(state, bulk(), backwards=True)
+    assert definitions("shop_product") == definitions("shop_tag") == {}
+    assert ONE.function not in functions()
+
+
+def test_many_that_are_there_already_take_no_statement(db, state):
+    apply(state, bulk())
+    run(f'ALTER TABLE shop_product DISABLE TRIGGER "{TWO.pgid}"')
+    before = rows("SELECT oid, xmin, tgenabled FROM pg_trigger ORDER BY 1")
+    apply(state, bulk())
+    assert rows("SELECT oid, xmin, tgenabled FROM pg_trigger ORDER BY 1") == before
+
+
+def test_many_take_few_statements(db, state):
+    with statements() as found:
+        apply(state, bulk())
+    assert len(found) < 12
+
+
+def test_many_are_described_and_written():
+    assert bulk().describe() == "Create 3 triggers on 2 models"
+    assert bulk().migration_name_fragment == "triggers"
+    text, imports = OperationWriter(bulk(), indentation=0).serialize()
+    assert "pgtrigger.migrations.AddTriggers(" in text
+    assert {"import pgtrigger.migrations", "import pgtrigger.compiler"} <= imports
+
+
+def test_many_are_shown_as_sql(db, state):
+    shown = "\n".join(apply(state, bulk(), collect_sql=True))
+    assert shown.count("CREATE OR REPLACE TRIGGER") == 3
+    assert definitions("shop_product") == {}
+
+
+@pytest.mark.parametrize(
+    ("operations", "expected"),
+    [
+        ([bulk(), remove("two")], [bulk(Product=[ONE], tag=[TAGGED])]),
+        ([bulk(Product=[ONE]), remove()], []),
+        ([bulk(), alter()], [bulk(Product=[ONE_CHANGED, TWO], tag=[TAGGED])]),
+        ([bulk(tag=[TAGGED]), add()], [bulk(tag=[TAGGED], Product=[ONE])]),
+        ([bulk(Product=[ONE]), add(TWO)], [bulk(Product=[ONE, TWO])]),
+        ([bulk(Product=[ONE]), bulk(PRODUCT=[TWO])], [bulk(Product=[ONE, TWO])]),
+        ([bulk(), migrations.DeleteModel("Tag")], [bulk(Product=[ONE, TWO]), DELETE_TAG]),
+        ([bulk(tag=[TAGGED]), migrations.DeleteModel("Tag")], [DELETE_TAG]),
+        ([bulk(tag=[TAGGED]), remove()], [bulk(tag=[TAGGED]), remove()]),
+        ([bulk(), SQL, remove()], [bulk(), SQL, remove()]),
+        ([bulk(), FIELD, remove()], [bulk(), FIELD, remove()]),
+        ([bulk(), FIELD, alter()], [bulk(), FIELD, alter()]),
+    ],
+    ids=range(12),
+)
+def test_many_are_squashed(operations, expected):
     found = MigrationOptimizer().optimize(operations, "shop")
     assert [o.deconstruct() for o in found] == [o.deconstruct() for o in expected]

@@ -60,23 +60,23 @@ def test_nothing_is_looked_up_before_the_block_begins(declared):
 
 def clashing_models():
     """Two tables whose triggers of one name get the same Postgres id, which has five digits."""
-    seen = {}
+    seen, pgid = {}, None
     for number in itertools.count():
-        uri = f"shop.Clash{number}:refuses"
-        pgid = postgres_id("refuses", uri)
+        pgid = postgres_id("refuses", f"shop.Clash{number}:refuses")
         if pgid in seen:
-            return [
-                type(
-                    f"Clash{n}",
-                    (models.Model,),
-                    {
-                        "__module__": "shop.models",
-                        "Meta": type("Meta", (), {"app_label": "shop", "apps": Apps()}),
-                    },
-                )
-                for n in (seen[pgid], number)
-            ]
+            break
         seen[pgid] = number
+    return [
+        type(
+            f"Clash{n}",
+            (models.Model,),
+            {
+                "__module__": "shop.models",
+                "Meta": type("Meta", (), {"app_label": "shop", "apps": Apps()}),
+            },
+        )
+        for n in (seen[pgid], number)
+    ]
 
 
 @pytest.mark.parametrize(

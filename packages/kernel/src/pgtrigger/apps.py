@@ -9,14 +9,15 @@ from django.core import checks
 from django.core.management import get_commands, load_command_class
 from django.db import models
 from django.db.backends.signals import connection_created
+from django.db.migrations import Migration
 from django.db.models.signals import post_migrate
 
 from pgtrigger import conf
 from pgtrigger.checks import check_triggers
 from pgtrigger.lookups import IsDistinctFrom, IsNotDistinctFrom
 from pgtrigger.meta import allow_triggers
-from pgtrigger.migrations._autodetector import with_triggers
-from pgtrigger.migrations._schema_editor import extend_schema_editor
+from pgtrigger.migrations._commands import extend_command
+from pgtrigger.migrations._schema_editor import extend_migration, extend_schema_editor
 from pgtrigger.migrations._unmigrated import after_migrate
 from pgtrigger.registry import collect_all
 from pgtrigger.watch import attach
@@ -41,20 +42,20 @@ class PgTriggerConfig(AppConfig):
         post_migrate.connect(after_migrate, dispatch_uid="pgtrigger")
         checks.register(check_triggers, checks.Tags.models)
         for command in ("makemigrations", "migrate"):
-            _detect_triggers(command)
+            _extend(command)
+        extend_migration(Migration)
         wrapper = _postgres_wrapper()
         if wrapper is not None:
             extend_schema_editor(wrapper)
 
 
-def _detect_triggers(name: str) -> None:
+def _extend(name: str) -> None:
     # Projects may bring commands of their own under these names.
     app_or_command = get_commands()[name]
     command: Any = app_or_command
     if isinstance(command, str):
         command = load_command_class(app_or_command, name)
-    kind = type(command)
-    kind.autodetector = with_triggers(kind.autodetector)
+    extend_command(type(command))
 
 
 def _postgres_wrapper() -> type[Any] | None:

@@ -5,32 +5,42 @@ PostgreSQL manual: "System Catalogs", ``pg_trigger``, ``pg_proc`` and ``pg_descr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import DEFAULT_DB_ALIAS
 
 from pgtrigger import sql
-from pgtrigger.compiler import CompiledTrigger
+from pgtrigger.compiler import CompiledTrigger, fingerprint
 
 INSTALLED: Final = "INSTALLED"
+DRIFTED: Final = "DRIFTED"
 OUTDATED: Final = "OUTDATED"
 UNINSTALLED: Final = "UNINSTALLED"
 UNALLOWED: Final = "UNALLOWED"
 PRUNE: Final = "PRUNE"
 
-# The window counts before the filter, so that it sees triggers outside the search path too.
-# Clones on partitions belong to the trigger of the partitioned table.
-_QUERY: Final = """
+# What the names of our triggers and functions are like.
+_OURS: Final = r"pgtrigger\_%"
+
+# Clones on partitions belong to the trigger of the partitioned table. Each table and function is
+# looked for in the search path, in the schemas that were named, or everywhere. The planner, which
+# knows little of catalogs, would take the index on classid, which all triggers share, but for the
+# cast.
+_TRIGGERS: Final = f"""
     SELECT n.nspname, c.relname, t.tgname, t.tgenabled, td.description,
-           pn.nspname, p.proname, pd.description, t.uses, pg_catalog.pg_table_is_visible(c.oid),
-           t.tgconstraint <> 0
-      FROM (SELECT oid, tgrelid, tgname, tgenabled, tgfoid, tgparentid, tgconstraint,
-                   count(*) FILTER (WHERE tgparentid = 0) OVER (PARTITION BY tgfoid) AS uses
-              FROM pg_catalog.pg_trigger WHERE NOT tgisinternal) t
+           {fingerprint.TRIGGER_INTACT}, pn.nspname, p.proname, pd.description,
+           {fingerprint.FUNCTION_INTACT},
+           (SELECT count(*) FROM pg_catalog.pg_depend d
+              JOIN pg_catalog.pg_trigger u ON u.oid = d.objid AND u.tgparentid = 0
+             WHERE d.refclassid = 'pg_catalog.pg_proc'::regclass AND d.refobjid = p.oid
+               AND d.refobjsubid = 0
+               AND d.classid::int8 = 'pg_catalog.pg_trigger'::regclass::oid::int8),
+           pg_catalog.pg_table_is_visible(c.oid), t.tgconstraint <> 0
+      FROM pg_catalog.pg_trigger t
       JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
       JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
@@ -41,12 +51,21 @@ _QUERY: Final = """
       LEFT JOIN pg_catalog.pg_description pd
              ON pd.objoid = p.oid AND pd.classoid = 'pg_catalog.pg_proc'::regclass
             AND pd.objsubid = 0
-     WHERE t.tgparentid = 0
+     WHERE NOT t.tgisinternal AND t.tgparentid = 0
        AND (t.tgname LIKE %s OR t.tgname = ANY(%s::name[]))
        AND (%s::name[] IS NULL OR c.relname = ANY(%s::name[]))
-       AND (n.nspname = ANY(%s::name[]) OR pg_catalog.pg_table_is_visible(c.oid))
-     ORDER BY n.nspname, c.relname, t.tgname
+       AND (%s OR n.nspname = ANY(%s::name[]) OR pg_catalog.pg_table_is_visible(c.oid))
 """
+# Functions of ours that no trigger calls.
+_ORPHANS: Final = """
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL, n.nspname, p.proname, NULL, NULL, 0, NULL, NULL
+      FROM pg_catalog.pg_proc p
+      JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+     WHERE p.prorettype = 'pg_catalog.trigger'::regtype AND p.proname LIKE %s
+       AND (%s OR n.nspname = ANY(%s::name[]) OR pg_catalog.pg_function_is_visible(p.oid))
+       AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgfoid = p.oid)
+"""
+_ORDER: Final = " ORDER BY 1, 2, 3, 7, 8"
 
 _LOCATE: Final = """
     SELECT wanted.name, n.nspname
@@ -63,8 +82,10 @@ class InstalledTrigger:
     Args:
         schema, table, pgid: where it is and what it is called.
         state: ``O`` (enabled), ``D`` (disabled), ``A`` (always) or ``R`` (replica).
-        comment: its comment, which holds the hash of what was installed.
-        function_schema, function, function_comment: the same of the function it calls.
+        comment: what its comment holds of it: the hash of what was installed.
+        intact: whether its definition is what was installed.
+        function_schema, function: the function it calls.
+        function_comment, function_intact: the same of the function.
         function_uses: how many triggers call that function.
         visible: whether the search path finds its table without a schema.
         constraint: whether it is a constraint trigger, which Postgres cannot replace.
@@ -81,6 +102,8 @@ class InstalledTrigger:
     function_uses: int
     visible: bool
     constraint: bool = False
+    intact: bool = True
+    function_intact: bool = True
 
     @property
     def enabled(self) -> bool:
@@ -93,11 +116,25 @@ class InstalledTrigger:
         return sql.quote_relation(self.table, self.schema)
 
 
+@dataclass(frozen=True, kw_only=True)
+class OrphanFunction:
+    """A trigger function of ours that no trigger calls."""
+
+    schema: str
+    function: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.function}()"
+
+
 class Catalog:
     """The installed triggers that a search path can see, found by table and Postgres id."""
 
-    def __init__(self, triggers: Iterable[InstalledTrigger]) -> None:
+    def __init__(
+        self, triggers: Iterable[InstalledTrigger], functions: Iterable[OrphanFunction] = ()
+    ) -> None:
         self.triggers = tuple(triggers)
+        self.functions = tuple(functions)
         self._tables: dict[tuple[str | None, str], dict[str, InstalledTrigger]] = {}
         for trigger in self.triggers:
             keys: list[str | None] = [trigger.schema]
@@ -116,16 +153,25 @@ class Catalog:
         found = [table[pgid] for pgid in compiled.pgids if pgid in table]
         if not found:
             return UNINSTALLED, None
-        current = len(found) == len(compiled.pgids) and all(
-            function_is_current(trigger, compiled) and definition_is_current(trigger, compiled)
+        enabled = all(trigger.enabled for trigger in found)
+        if len(found) < len(compiled.pgids) or not all(
+            trigger.function == compiled.function
+            and trigger.function_comment == compiled.hash
+            and trigger.comment.endswith(compiled.definition_hash)
             for trigger in found
-        )
-        return INSTALLED if current else OUTDATED, all(trigger.enabled for trigger in found)
+        ):
+            return OUTDATED, enabled
+        intact = all(trigger.intact and trigger.function_intact for trigger in found)
+        return INSTALLED if intact else DRIFTED, enabled
 
 
 def function_is_current(found: InstalledTrigger, compiled: CompiledTrigger) -> bool:
-    """Whether an installed trigger calls the function that its declaration compiles to."""
-    return found.function == compiled.function and found.function_comment == compiled.hash
+    """Whether an installed trigger calls a function that does what its declaration compiles to."""
+    return (
+        found.function == compiled.function
+        and found.function_intact
+        and found.function_comment[: len(compiled.function_hash)] == compiled.function_hash
+    )
 
 
 def definition_is_current(found: InstalledTrigger, compiled: CompiledTrigger) -> bool:
@@ -134,7 +180,11 @@ def definition_is_current(found: InstalledTrigger, compiled: CompiledTrigger) ->
     A change of only the body leaves the comment of the trigger as it was, because writing it
     would lock the table; so just the second half of the hash counts here.
     """
-    return found.function == compiled.function and found.comment.endswith(compiled.definition_hash)
+    return (
+        found.function == compiled.function
+        and found.intact
+        and found.comment.endswith(compiled.definition_hash)
+    )
 
 
 def read(
@@ -143,6 +193,8 @@ def read(
     tables: Iterable[str] | None = None,
     schemas: Iterable[str] = (),
     pgids: Iterable[str] = (),
+    orphans: bool = False,
+    all_schemas: bool = False,
 ) -> Catalog:
     """Read the installed triggers in one query.
 
@@ -151,28 +203,45 @@ def read(
         tables: ``db_table`` of the tables that matter; all visible ones by default.
         schemas: schemas to look into besides those of the search path.
         pgids: Postgres ids to look for besides those that begin with ``pgtrigger_``.
+        orphans: look for functions that no trigger calls, too.
+        all_schemas: look into all schemas.
     """
     relations = None if tables is None else [name for _, name in map(sql.relation, tables)]
-    parameters = [r"pgtrigger\_%", [*pgids], relations, relations, [*schemas]]
+    places = [all_schemas, [*schemas]]
+    query = _TRIGGERS
+    parameters: list[Any] = [_OURS, [*pgids], relations, relations, *places]
+    if orphans:
+        query += f" UNION ALL {_ORPHANS}"
+        parameters += [_OURS, *places]
     with connection.cursor() as cursor:
-        cursor.execute(_QUERY, parameters)
+        cursor.execute(query + _ORDER, parameters)
         rows = cursor.fetchall()
     return Catalog(
-        InstalledTrigger(
-            schema=row[0],
-            table=row[1],
-            pgid=row[2],
-            state=row[3].decode() if isinstance(row[3], bytes) else row[3],
-            comment=row[4] or "",
-            function_schema=row[5],
-            function=row[6],
-            function_comment=row[7] or "",
-            function_uses=row[8],
-            visible=row[9],
-            constraint=row[10],
-        )
-        for row in rows
+        (_installed(row) for row in rows if row[1] is not None),
+        (OrphanFunction(schema=row[6], function=row[7]) for row in rows if row[1] is None),
     )
+
+
+def _installed(row: Sequence[Any]) -> InstalledTrigger:
+    return InstalledTrigger(
+        schema=row[0],
+        table=row[1],
+        pgid=row[2],
+        state=row[3].decode() if isinstance(row[3], bytes) else row[3],
+        comment=_hash(row[4]),
+        intact=row[5] is not False,
+        function_schema=row[6],
+        function=row[7],
+        function_comment=_hash(row[8]),
+        function_intact=row[9] is not False,
+        function_uses=row[10],
+        visible=row[11],
+        constraint=row[12],
+    )
+
+
+def _hash(comment: str | None) -> str:
+    return (comment or "").partition(":")[0]
 
 
 def schemas_of(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> dict[str, str]:

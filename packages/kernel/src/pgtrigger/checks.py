@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
 from django.db import connections, router
 
@@ -40,6 +41,13 @@ def _check_trigger(model: Model, trigger: Trigger) -> list[CheckMessage]:
         return [_error(model, error, "Correct the field name in the declaration.", "E001")]
     except (DeclarationError, ValueError) as error:
         return [_error(model, error, "Correct the declaration in Meta.triggers.", "E002")]
+    for label in trigger.depends_on:
+        try:
+            apps.get_model(label)
+        except LookupError as error:
+            reason = f'Trigger "{trigger.get_uri(model)}" depends on {label!r}: {error}'
+            hint = 'Name installed models in depends_on, as "app_label.Model".'
+            return [_error(model, reason, hint, "E004")]
     aliases = [alias for alias in connections if router.allow_migrate_model(alias, model)]
     if aliases and all(connections[alias].vendor != "postgresql" for alias in aliases):
         uri = trigger.get_uri(model)
@@ -55,5 +63,5 @@ def _check_trigger(model: Model, trigger: Trigger) -> list[CheckMessage]:
     return []
 
 
-def _error(model: Model, error: Exception, hint: str, number: str) -> CheckMessage:
+def _error(model: Model, error: Exception | str, hint: str, number: str) -> CheckMessage:
     return Error(str(error), hint=f"{hint} {_PAGE}#{number}.", obj=model, id=f"pgtrigger.{number}")

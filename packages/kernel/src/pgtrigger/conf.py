@@ -7,6 +7,9 @@ import re
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
+_DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>us|ms|s|min|h|d)?")
+_MILLISECONDS = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+_LONGEST = 2**31 - 1
 _SQLSTATE = re.compile(r"[0-9A-Z]{5}")
 
 
@@ -59,6 +62,34 @@ def lock_timeout() -> str | None:
     """``PGTRIGGER_LOCK_TIMEOUT`` (None): how long installing may wait for a lock.
 
     In milliseconds or as text such as ``"2s"``; None leaves the server's own ``lock_timeout``.
+    Raises ``ImproperlyConfigured`` for anything else.
     """
     value = getattr(settings, "PGTRIGGER_LOCK_TIMEOUT", None)
-    return None if value is None else str(value)
+    if value is None:
+        return None
+    try:
+        return duration(value)
+    except ValueError as error:
+        raise ImproperlyConfigured(f"PGTRIGGER_LOCK_TIMEOUT: {error}") from None
+
+
+def duration(value: object) -> str:
+    """Check a duration as Postgres takes it: milliseconds, or a number with its unit.
+
+    Raises ``ValueError`` for anything else. PostgreSQL manual: "Parameter Names and Values".
+
+    >>> duration(1500), duration("2 s")
+    ('1500', '2 s')
+    """
+    text = str(value).strip()
+    match = _DURATION.fullmatch(text)
+    if isinstance(value, bool) or not match:
+        raise ValueError(
+            f"{value!r} is no duration; give milliseconds, or a number with one of the units "
+            f'us, ms, s, min, h and d, such as "2s".'
+        )
+    milliseconds = float(match["number"]) * _MILLISECONDS[match["unit"] or "ms"]
+    if milliseconds > _LONGEST:
+        raise ValueError(f"{value!r} is longer than Postgres can wait, which is {_LONGEST} ms.")
+    # Postgres would round it to 0, which is no limit.
+    return "1" if 0 < milliseconds < 1 else text

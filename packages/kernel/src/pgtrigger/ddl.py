@@ -11,8 +11,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from pgtrigger import catalog, sql
-from pgtrigger.catalog import InstalledTrigger
+from pgtrigger.catalog import InstalledTrigger, OrphanFunction
 from pgtrigger.compiler import CompiledTrigger, drop_triggers_sql
+from pgtrigger.compiler.fingerprint import TriggerComment
 
 _STATES: Final = {
     "O": "ENABLE TRIGGER",
@@ -29,6 +30,7 @@ def install_sql(
     *,
     schema: str | None = None,
     replaces: Iterable[str] = (),
+    comments: list[TriggerComment] | None = None,
 ) -> list[str]:
     """The smallest statements that make a table have a trigger.
 
@@ -38,33 +40,37 @@ def install_sql(
         found: what the table has, by Postgres id.
         schema: the table's schema, if it is known.
         replaces: Postgres ids under which the same trigger was installed before.
+        comments: collects those to write, for a caller that writes many at once.
     """
     ours = [found[pgid] for pgid in compiled.pgids if pgid in found]
+    # Where somebody has moved the table to another schema, the function has stayed behind.
+    home = sql.relation(db_table)[0] or schema
+    here = [t for t in ours if home is None or t.function_schema == home]
     former = [found[p] for p in replaces if p in found and p not in compiled.pgids]
     statements: list[str] = []
-    if not any(t.function_comment[:20] == compiled.function_hash for t in _calling(ours, compiled)):
+    if not any(catalog.function_is_current(trigger, compiled) for trigger in here):
         statements.append(compiled.function_sql(schema))
-    if not any(t.function_comment == compiled.hash for t in _calling(ours, compiled)):
+    if statements or not any(t.function_comment == compiled.hash for t in here):
         statements.append(compiled.function_comment_sql(schema))
     state = next((t.state for t in [*ours, *former]), "O")
     for part in compiled.parts:
         current = found.get(part.pgid)
-        if current is None or not catalog.definition_is_current(current, compiled):
+        if (
+            current is None
+            or current not in here
+            or not catalog.definition_is_current(current, compiled)
+        ):
             constraint = current is not None and current.constraint
-            statements += compiled.part_sql(part, db_table, schema, drop=constraint)
+            statements += compiled.part_sql(
+                part, db_table, schema, drop=constraint, comments=comments
+            )
             # Postgres enables a trigger that it replaces.
             state_now = current.state if current else state
             statements += state_sql([part.pgid], db_table, state_now, schema) * (state_now != "O")
     statements += drop_triggers_sql([t.pgid for t in former], db_table, schema)
     return statements + drop_functions_sql(
-        [t for t in [*ours, *former] if t.function != compiled.function]
+        [t for t in [*ours, *former] if t.function != compiled.function or t not in here]
     )
-
-
-def _calling(
-    found: Iterable[InstalledTrigger], compiled: CompiledTrigger
-) -> list[InstalledTrigger]:
-    return [trigger for trigger in found if trigger.function == compiled.function]
 
 
 def drop_functions_sql(triggers: Sequence[InstalledTrigger]) -> list[str]:
@@ -77,6 +83,14 @@ def drop_functions_sql(triggers: Sequence[InstalledTrigger]) -> list[str]:
         f"DROP FUNCTION IF EXISTS {sql.quote_relation(name, schema)}()"
         for (schema, name), known in callers.items()
         if len(known) >= known[0].function_uses
+    ]
+
+
+def drop_orphans_sql(functions: Iterable[OrphanFunction]) -> list[str]:
+    """The statements that drop functions without triggers."""
+    return [
+        f"DROP FUNCTION IF EXISTS {sql.quote_relation(orphan.function, orphan.schema)}()"
+        for orphan in functions
     ]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from django.db import models
@@ -14,6 +14,7 @@ from pgtrigger.errors import DeclarationError
 
 MAX_NAME_LENGTH: Final = 47
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
+_LABEL = re.compile(r"\w+\.\w+")
 
 Model = type[models.Model]
 
@@ -34,6 +35,7 @@ class Declaration:
     declare: Iterable[tuple[str, str]] | None = None
     timing: clauses.Timing | None = None
     ignorable: bool = True
+    depends_on: Sequence[str] = ()
 
     def __init__(
         self,
@@ -48,6 +50,7 @@ class Declaration:
         declare: Iterable[tuple[str, str]] | None = None,
         timing: clauses.Timing | None = None,
         ignorable: bool | None = None,
+        depends_on: Sequence[str] | None = None,
     ) -> None:
         arguments = {
             key: value for key, value in locals().items() if key not in ("self", "__class__")
@@ -75,6 +78,13 @@ class Declaration:
             raise self.refused('a trigger with "timing" must have "when" attribute pgtrigger.After')
         self.validate_name()
         self._validate_combination()
+        if isinstance(self.depends_on, str):
+            raise self.refused(
+                f'"depends_on" is a list of models, not the text {self.depends_on!r}'
+            )
+        for label in self.depends_on:
+            if not _LABEL.fullmatch(label):
+                raise self.refused(f'"depends_on" names models as "app_label.Model"; got {label!r}')
 
     def get_level(self) -> clauses.Level:
         """The level at which it fires: `Row` where a type leaves it open."""

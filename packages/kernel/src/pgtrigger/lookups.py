@@ -218,6 +218,10 @@ def _child(child: Any, query: _RowQuery, *, negated: bool) -> str:
         raise DeclarationError(
             f'"{path}" cannot be compared with {value!r}, which is no value of "{field}": {error}'
         ) from error
+    if negated and lookup.lookup_name == "in" and isinstance(right, list) and None in right:
+        # NULL is among the values, so it is not among the others. As of Django 6.1; the meaning of
+        # a trigger does not depend on the version of Django that compiles it.
+        return f"({text} OR {_compile(column, query)} IS NULL)"
     if negated and lookup.lookup_name != "isnull" and right is not None:
         nullable = [column] if field.null else []
         if isinstance(right, _RowColumn) and right.target.null:

@@ -56,6 +56,8 @@ class Trigger(Declaration):
         timing: `Immediate` or `Deferred` make it a constraint trigger, whose check `constraints`
             can move to the end of the transaction.
         ignorable: whether `pgtrigger.ignore` applies to it.
+        depends_on: models of other apps that its function uses, as ``app_label.Model``: their
+            tables are migrated before the trigger is.
 
     Raises:
         DeclarationError: a combination that no database accepts, or a bad name.
@@ -169,8 +171,10 @@ class Trigger(Declaration):
 
     def _refuse_generated(self, model: Model, expression: str) -> None:
         generated = {column_name(field) for field in columns_of(model) if is_generated(field)}
+        if not generated:
+            return
         used = sql.row_columns(expression, "NEW")
-        if generated & used or (generated and "*" in used):
+        if generated & used or "*" in used:
             raise self.refused(
                 f"its condition reads the generated column {', '.join(sorted(generated))} of NEW, "
                 f"which is computed only after a trigger with pgtrigger.Before has run",

@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from pgtrigger import sql
+from pgtrigger.compiler.fingerprint import (
+    TriggerComment,
+    comment_triggers_sql,
+    function_comment,
+)
 from pgtrigger.compiler.part import (
     MAX_IDENTIFIER_LENGTH,
     Part,
@@ -152,25 +157,35 @@ class CompiledTrigger:
     def function_comment_sql(self, schema: str | None = None) -> str:
         """Stores the hash beside the function, where that needs no lock on the table either."""
         name = sql.quote_relation(self.function, schema)
-        return f"COMMENT ON FUNCTION {name}() IS {sql.string(self.hash)}"
+        comment = function_comment(self.hash, self.source)
+        return f"COMMENT ON FUNCTION {name}() IS {sql.string(comment)}"
 
     def part_sql(
-        self, part: Part, db_table: str, schema: str | None = None, *, drop: bool = False
+        self,
+        part: Part,
+        db_table: str,
+        schema: str | None = None,
+        *,
+        drop: bool = False,
+        comments: list[TriggerComment] | None = None,
     ) -> list[str]:
         """The statements that make or replace one of the Postgres triggers, and its comment.
 
         Postgres neither replaces a constraint trigger nor makes one in the place of another:
-        ``drop`` says that such a trigger is there now.
+        ``drop`` says that such a trigger is there now. Where ``comments`` are collected, the
+        statement that writes them is left to the caller.
         """
         table = sql.quote_relation(db_table, schema)
         function = sql.quote_relation(self.function, schema)
         name = f"{sql.quote(part.pgid)} ON {table}"
         dropping = [f"DROP TRIGGER IF EXISTS {name}"] if part.timing or drop else []
-        return [
-            *dropping,
-            part.create_sql(table, function, guard=self._ignored if self._guards_in_when else ""),
-            f"COMMENT ON TRIGGER {name} IS {sql.string(self.hash)}",
-        ]
+        guard = self._ignored if self._guards_in_when else ""
+        statements = [*dropping, part.create_sql(table, function, guard=guard)]
+        comment = TriggerComment(self.hash, part.pgid, table)
+        if comments is None:
+            return [*statements, comment_triggers_sql([comment])]
+        comments.append(comment)
+        return statements
 
     def install_sql(self, db_table: str, schema: str | None = None) -> list[str]:
         """All statements that install the trigger on a table."""

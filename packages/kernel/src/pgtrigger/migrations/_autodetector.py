@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import itertools
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.apps import apps
@@ -15,6 +18,16 @@ from pgtrigger.migrations._operations import (
     AlterTrigger,
     RemoveTrigger,
     TriggerOperation,
+)
+from pgtrigger.migrations._ordering import (
+    TABLE,
+    TRIGGER,
+    bases_in_other_apps,
+    join,
+    let_tables_wait,
+    satisfies,
+    split,
+    waits_for_table,
 )
 from pgtrigger.trigger import Trigger
 
@@ -32,6 +45,10 @@ class TriggerAutodetector(_Autodetector):  # type: ignore[misc]  # see above
     to_state: Any
 
     def _detect_changes(self, convert_apps: Any = None, graph: Any = None) -> Any:
+        self.declared = {
+            key: [t for t in model.options.get("triggers") or () if isinstance(t, Trigger)]
+            for key, model in self.to_state.models.items()
+        }
         # Clones, because Django writes all options of a new model into its CreateModel.
         self.from_state, self.old_triggers = _take_triggers(self.from_state)
         self.to_state, self.new_triggers = _take_triggers(self.to_state)
@@ -43,10 +60,41 @@ class TriggerAutodetector(_Autodetector):  # type: ignore[misc]  # see above
         # triggers simply come after everything else, and go before it.
         super()._sort_migrations()
         if conf.migrations():
+            # Not before: sorting asks for every pair of operations.
+            self.check_dependency = self._check_ours_too
             self.generate_trigger_operations()
+            proxies = [
+                (key, base)
+                for key in sorted(self.old_triggers)
+                for base in bases_in_other_apps(key, self.from_state)
+            ]
+            let_tables_wait(self.generated_operations, proxies, self.check_dependency)
+
+    def _optimize_migrations(self) -> None:
+        # Triggers reduce with nothing here, and the optimizer would compare all with all.
+        with self._triggers_aside():
+            super()._optimize_migrations()
+
+    @contextmanager
+    def _triggers_aside(self) -> Iterator[None]:
+        migrations = [*itertools.chain.from_iterable(self.migrations.values())]
+        aside = []
+        for migration in migrations:
+            first, migration.operations, last = split(migration.operations)
+            aside.append((first, last))
+        yield
+        for migration, (first, last) in zip(migrations, aside, strict=True):
+            others = migration.operations
+            migration.operations = join(first, others, last, migration.app_label)
+
+    def _check_ours_too(self, operation: Any, dependency: OperationDependency) -> bool:
+        if dependency.type in (TRIGGER, TABLE):
+            return satisfies(operation, dependency)
+        return bool(super().check_dependency(operation, dependency))
 
     def generate_trigger_operations(self) -> None:
         """Compare the triggers of all models, in an order that does not depend on the run."""
+        self.deleted = self._deleted()
         keys = self.new_model_keys | self.new_proxy_keys | self.new_unmanaged_keys
         for app_label, model_name in sorted(keys):
             unmigrated = app_label in self.from_state.real_apps
@@ -58,7 +106,9 @@ class TriggerAutodetector(_Autodetector):  # type: ignore[misc]  # see above
 
     def _compare(self, app_label: str, model_name: str) -> None:
         old_name = self.renamed_models.get((app_label, model_name), model_name)
-        old = self.old_triggers.get((app_label, old_name.lower()), {})
+        old_key = app_label, old_name.lower()
+        # A model that is deleted to make room for another takes its triggers along.
+        old = {} if old_key in self.deleted else self.old_triggers.get(old_key, {})
         new = self.new_triggers.get((app_label, model_name), {})
         name = self.to_state.models[app_label, model_name].name.lower()
         for trigger_name, trigger in new.items():
@@ -76,34 +126,36 @@ class TriggerAutodetector(_Autodetector):  # type: ignore[misc]  # see above
 
     def _forget(self, app_label: str, model_name: str) -> None:
         """Remove the triggers of a deleted model, so that reversing brings them back."""
+        if (app_label, model_name) in self.deleted:
+            for trigger_name in reversed([*self.old_triggers[app_label, model_name]]):
+                operation = RemoveTrigger(model_name=model_name, name=trigger_name)
+                self.add_operation(app_label, operation, beginning=True)
+
+    def _deleted(self) -> set[ModelKey]:
         deleted = {
             *(self.old_model_keys - self.new_model_keys - self.new_unmanaged_keys),
             *(self.old_unmanaged_keys - self.new_model_keys - self.new_unmanaged_keys),
             *(self.old_proxy_keys - self.new_proxy_keys),
         }
         renamed = {(label, old.lower()) for (label, _), old in self.renamed_models.items()}
-        if (app_label, model_name) in deleted - renamed:
-            for trigger_name in reversed([*self.old_triggers[app_label, model_name]]):
-                operation = RemoveTrigger(model_name=model_name, name=trigger_name)
-                self.add_operation(app_label, operation, beginning=True)
+        return deleted - renamed
 
     def _append(self, app_label: str, operation: TriggerOperation) -> None:
-        state = self.to_state.models[app_label, operation.model_name_lower]
-        dependencies = []
-        for base in state.bases:
-            # A proxy's table belongs to the migrations of its base.
-            if isinstance(base, str) and "." in base:
-                base_app, base_name = base.split(".", 1)
-                if base_app != app_label:
-                    dependencies += _everything_about(base_app, base_name, self.to_state)
+        key = app_label, operation.model_name_lower
+        # A proxy's table belongs to the migrations of its base.
+        needed = [*bases_in_other_apps(key, self.to_state)]
+        for declared in self.declared.get(key, ()):
+            if declared.name == operation.trigger_name:
+                needed += [_model_key(label) for label in declared.depends_on]
+        dependencies = [
+            dependency for other in needed for dependency in waits_for_table(other, self.to_state)
+        ]
         self.add_operation(app_label, operation, dependencies=dependencies)
 
 
-def _everything_about(app_label: str, model_name: str, state: Any) -> list[OperationDependency]:
-    create = OperationDependency.Type.CREATE
-    model = state.models.get((app_label, model_name.lower()))
-    fields = [None, *(model.fields if model else ())]
-    return [OperationDependency(app_label, model_name, name, create) for name in fields]
+def _model_key(label: str) -> ModelKey:
+    app_label, name = label.lower().split(".")
+    return app_label, name
 
 
 def _take_triggers(state: Any) -> tuple[Any, dict[ModelKey, dict[str, CompiledTrigger]]]:

@@ -11,7 +11,7 @@ from django.db.migrations.operations.models import DeleteModel
 
 from pgtrigger.compiler import CompiledTrigger
 from pgtrigger.errors import DeclarationError
-from pgtrigger.migrations._schema_editor import change_trigger
+from pgtrigger.migrations._changes import change_trigger
 from pgtrigger.trigger import Trigger
 
 Stored = CompiledTrigger | Trigger
@@ -208,7 +208,7 @@ class RemoveTrigger(TriggerOperation):
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
         new = self._find(to_state, app_label)
-        self._change(schema_editor, app_label, to_state, None, new)
+        self._change(schema_editor, app_label, to_state, None, new, backwards=True)
 
     def describe(self) -> str:
         return f"Remove trigger {self.name} from model {self.model_name}"

@@ -7,125 +7,46 @@ it. PostgreSQL manual: "ALTER TABLE", on columns that a trigger definition uses;
 from __future__ import annotations
 
 import functools
-from contextlib import ExitStack
-from typing import Any, Final, NamedTuple
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from django.db import DatabaseError, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.operations import AddField, AlterField, RenameField
 
 from pgtrigger import catalog, conf, ddl, sql
 from pgtrigger.catalog import InstalledTrigger
-from pgtrigger.compiler import CompiledTrigger
 from pgtrigger.errors import InstallationError
-from pgtrigger.installation import allowed, installer
-from pgtrigger.migrations._dependents import Dependent, altered_columns, dependents_of
+from pgtrigger.migrations._changes import (
+    Change,
+    Postponed,
+    apply,
+    change_triggers,
+    compiled,
+    declared_on,
+    fits_not,
+)
+from pgtrigger.migrations._dependents import (
+    Dependent,
+    altered_columns,
+    dependents_of,
+    functions_of,
+)
 from pgtrigger.trigger import Trigger
-
-Stored = CompiledTrigger | Trigger
-
-
-def compiled(trigger: Stored, model: Any) -> CompiledTrigger:
-    """The compiled form of a trigger that a migration holds."""
-    return trigger.compile(model) if isinstance(trigger, Trigger) else trigger
-
-
-# What Postgres says when a trigger does not fit the columns as they are at the moment.
-_DOES_NOT_FIT: Final = frozenset(["42703", "42883", "42804", "42P01", "22P02", "22007", "22008"])
-
-
-def change_trigger(
-    schema_editor: Any,
-    model: Any,
-    *,
-    old: Stored | None,
-    new: Stored | None,
-    backwards: bool = False,
-) -> None:
-    """Bring a model's table from one form of a trigger to another, None being no trigger.
-
-    Does nothing on databases that are not PostgreSQL or where the routers refuse the model.
-
-    A trigger that is altered may be of use only with columns that a later operation of the same
-    migration brings: when a migration is reversed, the trigger's turn comes before that of the
-    field. It is then altered at the end of the migration; or, where a migration further back
-    brings the column, when that one is reversed.
-    """
-    connection = schema_editor.connection
-    if connection.vendor != "postgresql" or not allowed(model, connection.alias):
-        return
-    db_table = model._meta.db_table
-    before = compiled(old, model) if old else None
-    after = compiled(new, model) if new else None
-    try:
-        _change(schema_editor, db_table, before, after)
-    except DatabaseError as error:
-        postponed = getattr(schema_editor, "postponed", None)
-        if postponed is None or not (before and after) or not _fits_not(error):
-            raise
-        relation = catalog.identify(connection, db_table)
-        if relation is None:
-            raise
-        postponed[relation, after.name] = Postponed(relation, before, after, backwards)
-
-
-class Postponed(NamedTuple):
-    """A trigger to alter when the other operations of a migration are done."""
-
-    relation: int
-    before: CompiledTrigger
-    after: CompiledTrigger
-    backwards: bool
-
-
-def _fits_not(error: DatabaseError) -> bool:
-    return _sqlstate(error) in _DOES_NOT_FIT
-
-
-def _sqlstate(error: DatabaseError) -> str | None:
-    cause = error.__cause__
-    return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-
-
-def _change(
-    schema_editor: Any,
-    db_table: str,
-    before: CompiledTrigger | None,
-    after: CompiledTrigger | None,
-) -> None:
-    connection = schema_editor.connection
-    pgids = [pgid for form in (before, after) if form for pgid in form.pgids]
-    with ExitStack() as stack:
-        schema = None
-        if schema_editor.collect_sql:
-            found = ddl.as_installed(before, db_table) if before else {}
-        else:
-            stack.enter_context(installer(connection))
-            schemas = {schema for schema in [sql.relation(db_table)[0]] if schema}
-            read = catalog.read(connection, tables=[db_table], schemas=schemas, pgids=pgids)
-            found = dict(read.of_table(db_table))
-            schema = catalog.schemas_of(connection, [db_table]).get(db_table)
-        lost = getattr(schema_editor, "lost_triggers", {})
-        if after:
-            replaces = before.pgids if before else ()
-            statements = ddl.install_sql(after, db_table, found, schema=schema, replaces=replaces)
-            state = next((lost[p].state for p in pgids if p in lost), "O")
-            if state != "O":
-                statements += ddl.state_sql(after.pgids, db_table, state, schema)
-        else:
-            assert before is not None
-            statements = ddl.uninstall_sql([found[p] for p in before.pgids if p in found])
-        for statement in statements:
-            schema_editor.execute(statement, params=None)
-        for pgid in pgids:
-            lost.pop(pgid, None)
 
 
 class TriggerSchemaEditor(BaseDatabaseSchemaEditor):
     """The part of the schema editor that knows about triggers."""
 
+    # The migration that is applied or reversed, if it is one.
+    migration: Any = None
+
     def __enter__(self) -> Any:
         # Triggers that a change of a column took away, until an operation deals with them.
         self.lost_triggers: dict[str, Dependent] = {}
+        # Those whose columns have got other names, which Postgres follows and declarations do not.
+        self.renamed: list[Dependent] = []
         self.postponed: dict[Any, Postponed] = {}
         return super().__enter__()
 
@@ -139,36 +60,37 @@ class TriggerSchemaEditor(BaseDatabaseSchemaEditor):
         super().__exit__(exc_type, exc_value, traceback)
 
     def _finish_triggers(self) -> None:
-        for relation, before, after, backwards in self.postponed.values():
+        for relation, change, backwards in self.postponed.values():
             # By now the table may have another name, or be gone.
             db_table = catalog.name_of(self.connection, relation)
             try:
                 if db_table is not None:
-                    _change(self, db_table, before, after)
+                    apply(self, [change._replace(db_table=db_table)])
             except DatabaseError as error:
                 # Until then, the trigger as it is does the same.
-                if not (backwards and _fits_not(error)):
+                if not (backwards and change.before and fits_not(error)):
                     raise
+        for dependent in self.renamed:
+            self._renew(dependent)
+        # A column of the same name may be there again; the table may have another one, or be gone.
+        for pgid, dependent in [*self.lost_triggers.items()]:
+            del self.lost_triggers[pgid]
+            db_table = catalog.name_of(self.connection, dependent.relation)
+            if db_table is None:
+                for statement in ddl.drop_orphans_sql([dependent.function]):
+                    self.execute(statement, params=None)
+            else:
+                dependent.db_table = db_table
+                self._restore(dependent)
         if self.lost_triggers:
-            raise self._lost_error()
-
-    def _lost_error(self) -> InstallationError:
-        names = ", ".join(
-            f'"{trigger.pgid}" of table "{trigger.db_table}"'
-            for trigger in self.lost_triggers.values()
-        )
-        return InstallationError(
-            f"This migration changes or removes a column that trigger {names} uses, and the "
-            f"trigger cannot be as it was afterwards. Change the declaration of the trigger "
-            f"together with the field, so that makemigrations writes both into one migration."
-        )
+            raise _lost_error(self.lost_triggers.values())
 
     def create_model(self, model: Any) -> None:
         super().create_model(model)
-        for trigger in getattr(model._meta, "triggers", None) or ():
-            if isinstance(trigger, Trigger) and not conf.model_meta():
-                continue
-            change_trigger(self, model, old=None, new=trigger)
+        triggers = getattr(model._meta, "triggers", None) or ()
+        if not conf.model_meta():
+            triggers = [trigger for trigger in triggers if not isinstance(trigger, Trigger)]
+        change_triggers(self, [(model, None, trigger) for trigger in triggers])
 
     def delete_model(self, model: Any) -> None:
         functions = self._functions_of(model)
@@ -183,31 +105,103 @@ class TriggerSchemaEditor(BaseDatabaseSchemaEditor):
             for trigger in getattr(model._meta, "triggers", None) or ():
                 found |= ddl.as_installed(compiled(trigger, model), db_table)
         else:
-            found |= catalog.read(self.connection, tables=[db_table]).of_table(db_table)
+            schemas = [schema for schema in [sql.relation(db_table)[0]] if schema]
+            read = catalog.read(self.connection, tables=[db_table], schemas=schemas)
+            found |= read.of_table(db_table)
         return ddl.drop_functions_sql([*found.values()])
 
     def alter_field(self, model: Any, old_field: Any, new_field: Any, strict: bool = False) -> None:
-        dependents = []
+        changed: list[tuple[Any, str]] = []
         if not self.collect_sql and self._type(old_field) != self._type(new_field):
-            for db_table, column in altered_columns(old_field):
-                dependents += dependents_of(self.connection, db_table, column)
-        for dependent in dependents:
-            for statement in dependent.drop_sql():
+            changed = [*altered_columns(old_field)]
+        dependents = self._dependents(changed)
+        with self._at_once(dependents):
+            for dependent in dependents:
+                for statement in dependent.drop_sql():
+                    self.execute(statement, params=None)
+            super().alter_field(model, old_field, new_field, strict)
+            for dependent in dependents:
+                self._restore(dependent)
+        for table in {other._meta.db_table for other, _ in changed}:
+            # plpgsql goes on with the plans that it made for the old type in each session, until
+            # somebody replaces the function.
+            for statement in functions_of(self.connection, table):
                 self.execute(statement, params=None)
-        super().alter_field(model, old_field, new_field, strict)
-        for dependent in dependents:
-            self._restore(dependent)
-        if not self.collect_sql and old_field.column != new_field.column:
+        columns = {old_field.column, new_field.column}
+        if not self.collect_sql and len(columns) == 2 and None not in columns:
+            self.renamed += self._dependents([(model, new_field.column)])
             self._bring_back(model)
+
+    def _dependents(self, columns: Iterable[tuple[Any, str]]) -> list[Dependent]:
+        return [
+            dependent
+            for model, column in columns
+            for dependent in dependents_of(self.connection, model, column)
+        ]
+
+    @contextmanager
+    def _at_once(
+        self, dependents: Sequence[Dependent], *, removed: bool = False
+    ) -> Generator[None]:
+        """Change a column and the triggers that use it at once, also without a transaction.
+
+        Where that would lose a trigger, and nothing in the migration brings it back, stop here.
+        """
+        alone = not self.connection.in_atomic_block
+        if not dependents or not alone:
+            yield
+            return
+        with transaction.atomic(using=self.connection.alias):
+            yield
+            forgotten = {
+                pgid: dependent
+                for pgid, dependent in self.lost_triggers.items()
+                if not (removed and dependent.column in self._columns_to_come())
+                and not any(dependent.is_named(name) for name in self._named_triggers())
+            }
+            if forgotten:
+                self.lost_triggers.clear()
+                raise _lost_error(forgotten.values())
+
+    def _columns_to_come(self) -> set[str]:
+        # Those that an operation of the same migration adds or renames.
+        operations = getattr(self.migration, "operations", ())
+        fields = [o for o in operations if isinstance(o, AddField | AlterField)]
+        names = {o.field.db_column or o.name for o in fields}
+        return names | {o.new_name for o in operations if isinstance(o, RenameField)}
+
+    def _named_triggers(self) -> set[str]:
+        # Those that an operation of the same migration is about.
+        operations = getattr(self.migration, "operations", ())
+        return {str(o.trigger_name) for o in operations if hasattr(o, "trigger_name")}
 
     def _bring_back(self, model: Any) -> None:
         """Give a renamed column's triggers the form that did not fit while it had another name."""
-        for trigger in getattr(model._meta, "triggers", None) or ():
+        for trigger in declared_on(model):
             try:
-                _change(self, model._meta.db_table, None, compiled(trigger, model))
+                apply(self, [Change(model._meta.db_table, None, trigger, model)])
             except DatabaseError as error:
-                if not _fits_not(error):
+                if not fits_not(error):
                     raise
+
+    def _renew(self, dependent: Dependent) -> None:
+        """Make a trigger that no operation has altered refer to its columns by name again."""
+        db_table = catalog.name_of(self.connection, dependent.relation)
+        if db_table is None:
+            return
+        found = catalog.read(self.connection, tables=[db_table], all_schemas=True)
+        now = found.of_table(db_table).get(dependent.pgid)
+        if now is None or now.comment != (dependent.comment or "").partition(":")[0]:
+            return
+        dependent.db_table = db_table
+        try:
+            with transaction.atomic(using=self.connection.alias):
+                for statement in dependent.renew_sql():
+                    self.execute(statement, params=None)
+        except DatabaseError as error:
+            # It is about the new name only in a later migration.
+            if not fits_not(error):
+                raise
 
     def _type(self, field: Any) -> Any:
         return field.db_parameters(connection=self.connection)["type"]
@@ -224,9 +218,24 @@ class TriggerSchemaEditor(BaseDatabaseSchemaEditor):
     def remove_field(self, model: Any, field: Any) -> None:
         dependents = []
         if not self.collect_sql and field.column:
-            dependents = dependents_of(self.connection, model._meta.db_table, field.column)
-        super().remove_field(model, field)
-        self.lost_triggers |= {dependent.pgid: dependent for dependent in dependents}
+            dependents = self._dependents([(model, field.column)])
+        with self._at_once(dependents, removed=True):
+            # Since Django 6.1 a column is not dropped together with what depends on it.
+            for dependent in dependents:
+                for statement in dependent.drop_sql():
+                    self.execute(statement, params=None)
+            super().remove_field(model, field)
+            self.lost_triggers |= {dependent.pgid: dependent for dependent in dependents}
+
+
+def _lost_error(lost: Iterable[Dependent]) -> InstallationError:
+    names = ", ".join(f'"{trigger.pgid}" of table {trigger.db_table}' for trigger in lost)
+    return InstallationError(
+        f"This migration changes or removes a column that trigger {names} uses, and the trigger "
+        f"cannot be as it was afterwards. Change the declaration of the trigger together with the "
+        f"field, so that makemigrations writes both into one migration. Where it is declared on a "
+        f"proxy in another app, remove it in an earlier migration and add it again in a later one."
+    )
 
 
 @functools.cache
@@ -235,6 +244,24 @@ def with_triggers(editor: type[Any]) -> type[Any]:
     if issubclass(editor, TriggerSchemaEditor):
         return editor
     return type(editor.__name__, (TriggerSchemaEditor, editor), {"__module__": editor.__module__})
+
+
+def extend_migration(kind: type[Any]) -> None:
+    """Make migrations tell the schema editor which one it works for."""
+    for name in ("apply", "unapply"):
+        original = getattr(kind, name)
+        if not getattr(original, "extended_by_pgtrigger", False):
+            setattr(kind, name, _telling(original))
+
+
+def _telling(original: Any) -> Any:
+    @functools.wraps(original)
+    def tell(self: Any, project_state: Any, schema_editor: Any, *args: Any, **kwargs: Any) -> Any:
+        schema_editor.migration = self
+        return original(self, project_state, schema_editor, *args, **kwargs)
+
+    tell.extended_by_pgtrigger = True  # type: ignore[attr-defined]
+    return tell
 
 
 def extend_schema_editor(wrapper: type[Any]) -> None:

@@ -6,20 +6,21 @@ an automatic many-to-many table, have no table that could bring them.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.util import find_spec
 from typing import Any
 
 from django.db.migrations.loader import MigrationLoader
 
 from pgtrigger import catalog, conf
-from pgtrigger.installation import install, install_triggers, wanted_triggers
-from pgtrigger.registry import registered
+from pgtrigger.installation import install_triggers, wanted_triggers
+from pgtrigger.registry import Registration, registered
 
 
 def after_migrate(sender: Any, using: str, **kwargs: Any) -> None:
     """A receiver of ``post_migrate``, which Django sends for each app."""
     if sender.label == "pgtrigger" and conf.install_on_migrate():
-        install(database=using)
+        _install(registered(), using, prune=conf.prune_on_install())
     if conf.schema_editor() and _is_unmigrated(sender.label):
         _install_of_proxies(sender.label, using)
 
@@ -35,9 +36,12 @@ def _install_of_proxies(app_label: str, using: str) -> None:
         for model, trigger in registered()
         if model._meta.app_label == app_label and model._meta.proxy
     ]
-    connection = catalog.postgres(using) if pairs else None
-    if connection is None:
-        return
-    wanted = wanted_triggers(pairs, using)
-    existing = catalog.schemas_of(connection, {w.db_table for w in wanted})
-    install_triggers(connection, [w for w in wanted if w.db_table in existing])
+    if pairs:
+        _install(pairs, using)
+
+
+def _install(pairs: Iterable[Registration], using: str, *, prune: bool = False) -> None:
+    # A single app may have been migrated, or reversed.
+    if connection := catalog.postgres(using):
+        wanted = wanted_triggers(pairs, using)
+        install_triggers(connection, wanted, prune=prune, tables_may_be_missing=True)

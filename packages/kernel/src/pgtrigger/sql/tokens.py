@@ -5,6 +5,7 @@ PostgreSQL manual: "Lexical Structure".
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -140,13 +141,16 @@ def rename_rows(text: str, old: str, new: str) -> str:
     return "".join(names[row] if row else piece for row, piece in _row_tokens(text))
 
 
-def _row_tokens(text: str) -> Iterator[tuple[str | None, str]]:
+@functools.lru_cache(maxsize=256)
+def _row_tokens(text: str) -> tuple[tuple[str | None, str], ...]:
+    found: list[tuple[str | None, str]] = []
     previous = ""
     for token in tokens(text):
         row = token.text.upper() if token.kind == "word" and previous != "." else None
-        yield (row if row in ("OLD", "NEW") else None), token.text
+        found.append((row if row in ("OLD", "NEW") else None, token.text))
         if token.kind not in ("space", "comment"):
             previous = token.text
+    return tuple(found)
 
 
 def words_used(text: str) -> frozenset[str]:

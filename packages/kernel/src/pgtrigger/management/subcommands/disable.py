@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.management.base import BaseCommand
 
 from pgtrigger.installation import disable
@@ -14,5 +16,5 @@ class Disable(DatabaseSubcommand):
     name = "disable"
     help = "Keep installed triggers from firing, for everybody."
 
-    def run(self, command: BaseCommand, *uris: str, database: str) -> None:
-        disable(*uris, database=database)
+    def run(self, command: BaseCommand, *uris: str, database: str, **options: Any) -> None:
+        disable(*uris, database=database, **options)

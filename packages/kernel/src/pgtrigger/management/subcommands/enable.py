@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.management.base import BaseCommand
 
 from pgtrigger.installation import enable
@@ -14,5 +16,5 @@ class Enable(DatabaseSubcommand):
     name = "enable"
     help = "Let installed triggers fire again, for everybody."
 
-    def run(self, command: BaseCommand, *uris: str, database: str) -> None:
-        enable(*uris, database=database)
+    def run(self, command: BaseCommand, *uris: str, database: str, **options: Any) -> None:
+        enable(*uris, database=database, **options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.management.base import BaseCommand
 
 from pgtrigger.installation import install
@@ -14,5 +16,5 @@ class Install(DatabaseSubcommand):
     name = "install"
     help = "Install triggers, by the smallest change."
 
-    def run(self, command: BaseCommand, *uris: str, database: str) -> None:
-        install(*uris, database=database)
+    def run(self, command: BaseCommand, *uris: str, database: str, **options: Any) -> None:
+        install(*uris, database=database, **options)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.management.base import BaseCommand
 
 from pgtrigger.installation import prune
@@ -9,11 +11,12 @@ from pgtrigger.management.subcommand import DatabaseSubcommand
 
 
 class Prune(DatabaseSubcommand):
-    """Remove triggers of ours that no declaration stands for any more."""
+    """Remove triggers that no declaration stands for any more, and functions without triggers."""
 
     name = "prune"
     help = "Remove triggers that are no longer in the code."
     takes_uris = False
+    takes_all_schemas = True
 
-    def run(self, command: BaseCommand, *uris: str, database: str) -> None:
-        prune(database=database)
+    def run(self, command: BaseCommand, *uris: str, database: str, **options: Any) -> None:
+        prune(database=database, **options)

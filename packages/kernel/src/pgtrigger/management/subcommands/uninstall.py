@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.management.base import BaseCommand
 
 from pgtrigger.installation import uninstall
@@ -14,5 +16,5 @@ class Uninstall(DatabaseSubcommand):
     name = "uninstall"
     help = "Remove triggers and their functions."
 
-    def run(self, command: BaseCommand, *uris: str, database: str) -> None:
-        uninstall(*uris, database=database)
+    def run(self, command: BaseCommand, *uris: str, database: str, **options: Any) -> None:
+        uninstall(*uris, database=database, **options)
