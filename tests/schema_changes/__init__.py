@@ -1,0 +1,1 @@
+"""Changes of the schema around a trigger, forwards, backwards and forwards again."""
