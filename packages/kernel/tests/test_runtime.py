@@ -3,6 +3,7 @@
 import itertools
 
 import pytest
+from asgiref.sync import async_to_sync, sync_to_async
 from django.apps.registry import Apps
 from django.db import IntegrityError, connection, connections, models, transaction
 
@@ -14,6 +15,7 @@ from pgtrigger.errors import (
     NotDeferrableError,
     NotInTransactionError,
     TriggerNotFoundError,
+    TriggerUriError,
 )
 from shop.database import logged, logs, noop, refused, rows, run, statements, value
 from shop.models import AuditEntry, Order, Product
@@ -56,6 +58,107 @@ def test_nothing_is_looked_up_before_the_block_begins(declared):
     declared(Product, noop("later"))
     with context:
         assert pgtrigger.is_ignored("shop.Product:later")
+
+
+SEVERAL = {
+    "shop.Product:keep": (Product, {"name": "keep"}),
+    "shop.Product:logs": (Product, {"name": "logs"}),
+    "shop.Order:keep": (Order, {"name": "keep"}),
+    "shop.Order:never": (Order, {"name": "never", "ignorable": False}),
+}
+
+
+class Kept(pgtrigger.Trigger):
+    """A type of triggers."""
+
+
+class Unused(pgtrigger.Trigger):
+    """A type that no trigger has."""
+
+
+@pytest.fixture
+def several(declared):
+    made = {}
+    for uri, (model, given) in SEVERAL.items():
+        kind = Kept if given["name"] == "keep" else pgtrigger.Trigger
+        trigger = kind(
+            when=pgtrigger.Before, operation=pgtrigger.Update, func="RETURN NEW;", **given
+        )
+        made[uri] = declared(model, trigger)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("uris", "given", "expected"),
+    [
+        (["shop.*:keep"], {}, ["Product:keep", "Order:keep"]),
+        (["shop.Pro*:*"], {}, ["Product:keep", "Product:logs"]),
+        (["shop.Order:[kn]e*"], {}, ["Order:keep"]),
+        (["shop.Product:logs", "*:keep"], {}, ["Product:keep", "Product:logs", "Order:keep"]),
+        ([], {"model": Product}, ["Product:keep", "Product:logs"]),
+        ([], {"model": Order}, ["Order:keep"]),
+        ([], {"trigger": Kept}, ["Product:keep", "Order:keep"]),
+        ([], {"trigger": pgtrigger.Trigger}, ["Product:keep", "Product:logs", "Order:keep"]),
+        ([], {"trigger": Kept, "model": Product}, ["Product:keep"]),
+        (["*.*:logs"], {"model": Product}, ["Product:logs"]),
+    ],
+    ids=[f"case{i}" for i in range(10)],
+)
+def test_triggers_are_selected_by_glob_model_and_type(several, uris, given, expected):
+    with pgtrigger.ignore(*uris, **given):
+        found = [uri for uri in SEVERAL if pgtrigger.is_ignored(uri)]
+    assert found == [uri for uri in SEVERAL if uri.removeprefix("shop.") in expected]
+    assert not [uri for uri in SEVERAL if pgtrigger.is_ignored(uri)]
+
+
+def test_a_trigger_is_selected_by_itself(several):
+    with pgtrigger.ignore(trigger=several["shop.Order:keep"]):
+        assert [uri for uri in SEVERAL if pgtrigger.is_ignored(uri)] == ["shop.Order:keep"]
+
+
+@pytest.mark.parametrize(
+    ("uris", "given"),
+    [
+        (["nowhere.*:keep"], {}),
+        (["shop.Product:logs"], {"model": Order}),
+        ([], {"model": AuditEntry}),
+        ([], {"trigger": Unused}),
+    ],
+    ids=["glob", "uri and model", "model", "type"],
+)
+def test_nothing_to_ignore_is_an_error(several, uris, given):
+    with pytest.raises(TriggerNotFoundError):
+        pgtrigger.ignore(*uris, **given).__enter__()
+
+
+def test_what_cannot_be_ignored_is_refused_where_there_is_nothing_else(several):
+    never = several["shop.Order:never"]
+    for uris, given in ((["shop.Or*:nev*"], {}), ([], {"trigger": never})):
+        with pytest.raises(DeclarationError, match="shop.Order:never.*ignorable=False"):
+            pgtrigger.ignore(*uris, **given).__enter__()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"model": "shop.Order"}, {"model": Order()}, {"trigger": "keep"}, {"trigger": Order}],
+    ids=["label", "instance", "name", "model"],
+)
+def test_what_is_no_model_and_no_trigger_is_refused_at_once(given):
+    with pytest.raises(TypeError, match=f"ignore.{next(iter(given))}=…. takes"):
+        pgtrigger.ignore(**given)
+
+
+def test_whether_a_glob_is_ignored_is_no_question(several):
+    with pytest.raises(TriggerUriError, match="glob"):
+        pgtrigger.is_ignored("shop.*:keep")
+
+
+def test_a_list_of_many_is_built_once(several, monkeypatch):
+    with pgtrigger.ignore(model=Product):
+        pass
+    monkeypatch.setattr(Kept, "get_pgid", None)
+    with pgtrigger.ignore(model=Product):
+        assert pgtrigger.is_ignored("shop.Product:logs")
 
 
 def clashing_models():
@@ -193,6 +296,37 @@ def test_another_database_system_is_named(declared):
     declared(Order, logs(**DEFERRED))
     with pytest.raises(DatabaseNotSupportedError, match='"sqlite" is not PostgreSQL'):
         pgtrigger.constraints(pgtrigger.Deferred, "shop.Order:logs", databases=["sqlite"])
+
+
+def test_checks_are_moved_from_asynchronous_code(autocommit_live):
+    live = autocommit_live
+    live(Order, logs(**DEFERRED))
+    Order.objects.create()
+
+    @async_to_sync
+    async def moved():
+        @sync_to_async
+        def begin():
+            transaction.get_connection().set_autocommit(False)
+            connection.in_atomic_block = True
+            Order.objects.update(total=3)
+            return logged()
+
+        @sync_to_async
+        def end():
+            found = logged()
+            connection.in_atomic_block = False
+            connection.rollback()
+            connection.set_autocommit(True)
+            return found
+
+        before = await begin()
+        await pgtrigger.aconstraints(pgtrigger.Immediate, "shop.Order:logs")
+        return before, await end()
+
+    assert moved() == ([], ["fired"])
+    with pytest.raises(NotInTransactionError):
+        async_to_sync(pgtrigger.aconstraints)(pgtrigger.Immediate, "shop.Order:logs")
 
 
 def test_moving_holds_for_the_transaction(autocommit_live):

@@ -53,6 +53,7 @@ from pgtrigger.lookups import Q as Q
 from pgtrigger.plugins import plugins as _plugins
 from pgtrigger.registry import register as register
 from pgtrigger.registry import registered as registered
+from pgtrigger.runtime import aconstraints as aconstraints
 from pgtrigger.runtime import constraints as constraints
 from pgtrigger.runtime import ignore as ignore
 from pgtrigger.runtime import is_ignored as is_ignored

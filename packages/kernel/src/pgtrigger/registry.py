@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fnmatch
+import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from django.apps import apps
 from django.db import models
@@ -13,9 +15,16 @@ from pgtrigger.declaration import Model
 from pgtrigger.errors import DuplicateTriggerError, TriggerNotFoundError, TriggerUriError
 from pgtrigger.trigger import Trigger
 
+_GLOB: Final = re.compile(r"[*?[]")
+
 M = TypeVar("M", bound=type[models.Model])
 
 Registration = tuple[Model, Trigger]
+
+
+def is_glob(uri: str) -> bool:
+    """Whether a URI stands for all that match it, such as ``"shop.*:protect"``."""
+    return _GLOB.search(uri) is not None
 
 
 class Registry:
@@ -109,7 +118,7 @@ class Registry:
 
         Raises:
             TriggerUriError: a URI without a colon.
-            TriggerNotFoundError: a URI that is not registered.
+            TriggerNotFoundError: a URI that is not registered, or a glob that matches none.
         """
         if not uris:
             return [*self._by_uri.values()]
@@ -119,12 +128,16 @@ class Registry:
                     'Trigger URI must be in the format of "app_label.model_name:trigger_name"; '
                     f"got {uri!r}."
                 )
-        found = []
+        found: dict[str, Registration] = {}
         for uri in uris:
-            if uri not in self._by_uri:
+            if is_glob(uri):
+                names = [name for name in self._by_uri if fnmatch.fnmatchcase(name, uri)]
+            else:
+                names = [uri] if uri in self._by_uri else []
+            if not names:
                 raise TriggerNotFoundError(f'URI "{uri}" not found in pgtrigger registry')
-            found.append(self._by_uri[uri])
-        return found
+            found |= {name: self._by_uri[name] for name in names}
+        return [*found.values()]
 
     def collect(self, all_models: Iterable[Model]) -> None:
         """Register what the models declare in their ``Meta.triggers``, now that all are loaded."""
@@ -195,9 +208,12 @@ def register(*triggers: Trigger) -> Callable[[M], M]:
 def registered(*uris: str) -> list[Registration]:
     """The registered ``(model, trigger)`` pairs: all, or those of these URIs.
 
+    Args:
+        *uris: such as ``"shop.Order:protect"``; or globs, such as ``"shop.*:protect"``.
+
     Raises:
         TriggerUriError: a URI that is not ``app_label.Model:name``.
-        TriggerNotFoundError: a URI that nobody registered.
+        TriggerNotFoundError: a URI that nobody registered, or a glob that matches none.
     """
     return registry.find(*uris)
 

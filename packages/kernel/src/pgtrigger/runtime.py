@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final, NamedTuple
 
-from django.db import connections
+from asgiref.sync import sync_to_async
+from django.db import connections, models
 
 from pgtrigger import catalog, clauses, sql
 from pgtrigger.compiler import IGNORE_SETTING
@@ -18,36 +19,82 @@ from pgtrigger.errors import (
     DeclarationError,
     NotDeferrableError,
     NotInTransactionError,
+    TriggerNotFoundError,
+    TriggerUriError,
 )
 from pgtrigger.installation import allowed
-from pgtrigger.registry import Registration, registered, registry
+from pgtrigger.registry import Registration, is_glob, registered, registry
 from pgtrigger.session import Context, Session
+from pgtrigger.trigger import Trigger
 from pgtrigger.wanted import Layer, current
 
 
-@functools.lru_cache(maxsize=1)
-def _all_names(version: int) -> frozenset[str]:
-    return frozenset(
-        registry.ignore_name(model, trigger) for model, trigger in registered() if trigger.ignorable
-    )
+class _Selection(NamedTuple):
+    """Which triggers to ignore: those that satisfy all that is given."""
+
+    uris: tuple[str, ...]
+    model: type[models.Model] | None
+    trigger: Trigger | type[Trigger] | None
+
+    def pairs(self) -> list[Registration]:
+        """The registered triggers. Raises `TriggerNotFoundError` when there are none."""
+        found = registered(*self.uris)
+        if self.model is not None:
+            table = self.model._meta.db_table
+            found = [pair for pair in found if pair[0]._meta.db_table == table]
+        if isinstance(self.trigger, type):
+            found = [pair for pair in found if isinstance(pair[1], self.trigger)]
+        elif self.trigger is not None:
+            found = [pair for pair in found if pair[1] is self.trigger]
+        if not found and self != _EVERYTHING:
+            raise TriggerNotFoundError(f"No registered trigger is among those to ignore: {self}")
+        return found
+
+    def names(self) -> frozenset[str]:
+        """What the setting holds. Raises `DeclarationError` for what cannot be ignored."""
+        pairs = self.pairs()
+        ignorable = [(model, trigger) for model, trigger in pairs if trigger.ignorable]
+        # What is named by itself is refused; what several are named for is left out.
+        for model, trigger in pairs:
+            uri = trigger.get_uri(model)
+            if not trigger.ignorable and (
+                uri in self.uris or trigger is self.trigger or (self.is_partial and not ignorable)
+            ):
+                raise DeclarationError(
+                    f'Trigger "{uri}" cannot be ignored: it is declared with ignorable=False.'
+                )
+        return frozenset(registry.ignore_name(model, trigger) for model, trigger in ignorable)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether it is not simply everything."""
+        return self != _EVERYTHING
+
+    def __str__(self) -> str:
+        given = [*map(repr, self.uris)]
+        if self.model is not None:
+            given.append(f"model={self.model._meta.label}")
+        if self.trigger is not None:
+            given.append(f"trigger={getattr(self.trigger, '__name__', self.trigger)}")
+        return ", ".join(given)
 
 
-def _names(uris: tuple[str, ...]) -> frozenset[str]:
-    pairs = registered(*uris)
-    if not uris:
-        return _all_names(registry.version)
-    for model, trigger in pairs:
-        if not trigger.ignorable:
-            raise DeclarationError(
-                f'Trigger "{trigger.get_uri(model)}" cannot be ignored: it is declared with '
-                f"ignorable=False."
-            )
-    return frozenset(registry.ignore_name(model, trigger) for model, trigger in pairs)
+_EVERYTHING: Final = _Selection((), None, None)
+
+
+@functools.lru_cache(maxsize=32)
+def _names_of_many(version: int, selection: _Selection) -> frozenset[str]:
+    # Entering a context must not walk over thousands of triggers each time.
+    return selection.names()
 
 
 @functools.lru_cache(maxsize=64)
 def _array(names: frozenset[str]) -> str:
     return sql.array(sorted(names))
+
+
+def _is_type(value: Any, base: type) -> bool:
+    return isinstance(value, type) and issubclass(value, base)
 
 
 class ignore(Context):  # noqa: N801  # used like a function
@@ -57,12 +104,19 @@ class ignore(Context):  # noqa: N801  # used like a function
     ignored if the transaction commits within the context.
 
     Args:
-        *uris: such as ``"shop.Order:protect"``; all registered triggers without any.
+        *uris: such as ``"shop.Order:protect"``; or globs, such as ``"shop.*:protect"``. Without
+            any, and without ``model`` and ``trigger``, all registered triggers.
+        model: those on the table of this model.
+        trigger: those of this type, such as `Composer`, or this very one.
         databases: the aliases; all PostgreSQL databases by default.
 
-    Raises:
-        TriggerUriError, TriggerNotFoundError: a URI that does not exist.
-        DeclarationError: a trigger that is declared with ``ignorable=False``.
+    Raises (when the context is entered):
+        TriggerUriError, TriggerNotFoundError: a URI that does not exist, or nothing to ignore.
+        DeclarationError: a trigger that is declared with ``ignorable=False`` is named. Among many
+            it is left out.
+
+    Raises (at once):
+        TypeError: ``model`` is no model, or ``trigger`` neither a trigger nor a type of triggers.
 
     Example::
 
@@ -70,11 +124,25 @@ class ignore(Context):  # noqa: N801  # used like a function
             Order.objects.all().delete()
     """
 
-    def __init__(self, *uris: str, databases: Iterable[str] | None = None) -> None:
+    def __init__(
+        self,
+        *uris: str,
+        model: type[models.Model] | None = None,
+        trigger: Trigger | type[Trigger] | None = None,
+        databases: Iterable[str] | None = None,
+    ) -> None:
         aliases = None if databases is None else [*databases]
+        if model is not None and not _is_type(model, models.Model):
+            raise TypeError(f"ignore(model=…) takes a model class; got {model!r}.")
+        if trigger is not None and not (isinstance(trigger, Trigger) or _is_type(trigger, Trigger)):
+            raise TypeError(
+                f"ignore(trigger=…) takes a trigger or a type of triggers; got {trigger!r}."
+            )
+        selection = _Selection(uris, model, trigger)
+        many = not uris or any(map(is_glob, uris))
 
         def layers() -> list[Layer]:
-            names = _names(uris)
+            names = _names_of_many(registry.version, selection) if many else selection.names()
             return [
                 Layer(
                     IGNORE_SETTING,
@@ -97,6 +165,8 @@ def is_ignored(uri: str, database: str | None = None) -> bool:
 
     Raises `TriggerUriError` or `TriggerNotFoundError` for a URI that does not exist.
     """
+    if is_glob(uri):
+        raise TriggerUriError(f"is_ignored() takes the URI of one trigger; got the glob {uri!r}.")
     ((model, trigger),) = registered(uri)
     name = registry.ignore_name(model, trigger)
     aliases = [database] if database else [*connections]
@@ -169,6 +239,13 @@ def constraints(timing: clauses.Timing, *uris: str, databases: Iterable[str] | N
         if names:
             with connection.cursor() as cursor:
                 cursor.execute(f"SET CONSTRAINTS {', '.join(names)} {timing}")
+
+
+async def aconstraints(
+    timing: clauses.Timing, *uris: str, databases: Iterable[str] | None = None
+) -> None:
+    """`constraints` for asynchronous code, on the connection of its ORM calls."""
+    await sync_to_async(constraints)(timing, *uris, databases=databases)
 
 
 def _in_transaction(databases: Iterable[str] | None) -> list[Any]:
