@@ -8,21 +8,27 @@ Options", "Pipeline Mode".
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import types
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pgtrigger import sql
 from pgtrigger.statements import Kind, kind_of, may_undo_settings
 from pgtrigger.wanted import Wanted, current
 
-# What libpq says of a connection's transaction.
+# What libpq says of a connection's transaction, and of its pipeline.
 _IDLE: Final = 0
+_ACTIVE: Final = 1
 _IN_TRANSACTION: Final = 2
+_PIPELINE_ON: Final = 1
+
+_INVALID_TRANSACTION_TERMINATION: Final = "2D000"
 
 
 class Agreement:
@@ -35,10 +41,13 @@ class Agreement:
         """A transaction has ended: settings that were local to it are gone."""
         self.before: dict[str, str] = {}
         self.applied: dict[str, str] = {}
+        self.written: dict[str, set[str]] = {}
+        self.doubtful = False
 
     def doubt(self) -> None:
         """Something may have undone settings: write them anew before the next statement."""
         self.applied = {}
+        self.doubtful = True
 
     def changes(self, settings: Mapping[str, str]) -> dict[str, str]:
         """The settings to write, so that the server has these and otherwise what it had before."""
@@ -59,8 +68,24 @@ def _transaction_status(connection: Any) -> int:
     return int(driver.get_transaction_status())
 
 
+def _is_open(connection: Any) -> bool:
+    """Whether there is a transaction that settings can be written in."""
+    status = _transaction_status(connection)
+    return status == _IN_TRANSACTION or (status == _ACTIVE and _in_pipeline_mode(connection))
+
+
+def _in_pipeline_mode(connection: Any) -> bool:
+    driver = getattr(connection.connection, "pgconn", None)
+    return getattr(driver, "pipeline_status", 0) == _PIPELINE_ON
+
+
 def _in_transaction(connection: Any) -> bool:
     """Whether a statement will run in a transaction that outlives it."""
+    if _transaction_status(connection) == _ACTIVE and _in_pipeline_mode(connection):
+        if connection.in_atomic_block:
+            return True
+        with connection.wrap_database_errors, connection.connection.pipeline():
+            pass  # A synchronisation of the caller's own pipeline, which tells where it stands.
     if _transaction_status(connection) != _IDLE:
         return True
     # The first statement without autocommit begins a transaction; what we knew is of an older one.
@@ -68,16 +93,33 @@ def _in_transaction(connection: Any) -> bool:
     return not connection.connection.autocommit
 
 
-def _set(connection: Any, settings: Mapping[str, str], *, local: bool = True) -> list[str]:
+def _set(
+    connection: Any,
+    settings: Mapping[str, str],
+    *,
+    local: bool = True,
+    only_if: Mapping[str, set[str]] = types.MappingProxyType({}),
+) -> list[str]:
     """Write settings and return the values that they had, all in one statement.
 
     On a cursor of the driver: the statement is not the caller's to see, log or count.
+
+    Args:
+        connection: what to write them on.
+        settings: their values by name.
+        local: for the transaction, and not for the session.
+        only_if: the values that a setting must have to be written, by name.
     """
-    calls = ", ".join(
-        f"current_setting({sql.string(name)}, true), "
-        f"set_config({sql.string(name)}, {sql.string(value)}, {sql.literal(local)})"
-        for name, value in settings.items()
-    )
+
+    def call(name: str, value: str) -> str:
+        found = f"current_setting({sql.string(name)}, true)"
+        write = f"set_config({sql.string(name)}, {sql.string(value)}, {sql.literal(local)})"
+        if name in only_if:
+            ours = ", ".join(map(sql.string, sorted(only_if[name])))
+            write = f"CASE WHEN {found} IN ({ours}) THEN {write} END"
+        return f"{found}, {write}"
+
+    calls = ", ".join(call(name, value) for name, value in settings.items())
     with connection.wrap_database_errors, connection.connection.cursor() as cursor:
         cursor.execute(f"SELECT {calls}".replace("%", "%%"), ())
         row = cursor.fetchone() or ()
@@ -87,12 +129,20 @@ def _set(connection: Any, settings: Mapping[str, str], *, local: bool = True) ->
 def synchronise(connection: Any) -> None:
     """Make the open transaction of a connection agree with what the task wants."""
     agreement = agreement_of(connection)
-    changes = agreement.changes(current.get().settings(connection.alias))
+    wanted = current.get().settings(connection.alias)
+    changes = agreement.changes(wanted)
     if not changes:
         return
-    for name, before in zip(changes, _set(connection, changes), strict=True):
-        agreement.before.setdefault(name, before)
+    # After a rollback it is not known whether a setting is ours to take back or the caller's own.
+    restored = changes.keys() - wanted.keys() if agreement.doubtful else set()
+    only_if = {name: agreement.written[name] for name in restored}
+    for name, before in zip(changes, _set(connection, changes, only_if=only_if), strict=True):
+        if before not in agreement.written.setdefault(name, set()):
+            agreement.before[name] = before
+    for name in changes.keys() & wanted.keys():
+        agreement.written[name].add(changes[name])
     agreement.applied |= changes
+    agreement.doubtful = False
 
 
 def wrapper(execute: Any, statement: Any, params: Any, many: bool, context: Any) -> Any:
@@ -102,19 +152,19 @@ def wrapper(execute: Any, statement: Any, params: Any, many: bool, context: Any)
     if not goal.layers and not agreement_of(connection).before:
         return execute(statement, params, many, context)
     settings = goal.settings(connection.alias)
-    if not settings and not agreement_of(connection).before:
+    if connection.connection is None or not (settings or agreement_of(connection).before):
         return execute(statement, params, many, context)
     if not _in_transaction(connection):
         if not settings:
             return execute(statement, params, many, context)
         run = functools.partial(execute, statement, params, many, context)
         return _in_autocommit(connection, goal, kind_of(statement, connection), run, context)
-    if _transaction_status(connection) in (_IDLE, _IN_TRANSACTION):
+    if _transaction_status(connection) == _IDLE or _is_open(connection):
         synchronise(connection)
     try:
         return execute(statement, params, many, context)
     finally:
-        if may_undo_settings(statement):
+        if may_undo_settings(statement, connection):
             agreement_of(connection).doubt()
 
 
@@ -129,14 +179,18 @@ def _in_autocommit(
             return run()
         case Kind.OUTSIDE_TRANSACTION if not goal.for_reads(connection.alias):
             return run()
-        case Kind.OUTSIDE_TRANSACTION | Kind.PROCEDURE:
-            # Refuses a transaction, so the settings are the session's for as long as it runs.
-            names = [*settings]
-            before = _set(connection, settings, local=False)
+        case Kind.OUTSIDE_TRANSACTION:
+            return _in_session(connection, settings, run)
+        case Kind.PROCEDURE:
             try:
-                return run()
-            finally:
-                _set(connection, dict(zip(names, before, strict=True)), local=False)
+                return _in_short_transaction(connection, run)
+            except DatabaseError as error:
+                # It ends transactions by itself, and nothing of it has happened yet.
+                cause = error.__cause__
+                code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+                if code != _INVALID_TRANSACTION_TERMINATION:
+                    raise
+            return _in_session(connection, settings, run)
     named = getattr(context["cursor"], "name", None)
     if kind is Kind.SINGLE and not named and hasattr(connection.connection, "pipeline"):
         return _in_pipeline(connection, settings, run)
@@ -152,6 +206,20 @@ def _in_pipeline(connection: Any, settings: Mapping[str, str], run: Callable[[],
     with connection.wrap_database_errors, connection.connection.pipeline():
         connection.connection.execute(f"SELECT {calls}".replace("%", "%%"), ())
         return run()
+
+
+def _in_session(connection: Any, settings: Mapping[str, str], run: Callable[[], Any]) -> Any:
+    # Refuses a transaction, so the settings are the session's for as long as it runs.
+    names = [*settings]
+    before = _set(connection, settings, local=False)
+    try:
+        result = run()
+    except BaseException:
+        with contextlib.suppress(DatabaseError):
+            _set(connection, dict(zip(names, before, strict=True)), local=False)
+        raise
+    _set(connection, dict(zip(names, before, strict=True)), local=False)
+    return result
 
 
 def _in_short_transaction(connection: Any, run: Callable[[], Any]) -> Any:
@@ -170,7 +238,9 @@ def _short_transaction(connection: Any, cursor: Any) -> Generator[None]:
         _set(connection, current.get().settings(connection.alias))
         yield
     except BaseException:
-        cursor.execute("ROLLBACK")
+        # A server that is gone has told so already.
+        with contextlib.suppress(connection.Database.Error):
+            cursor.execute("ROLLBACK")
         raise
     cursor.execute("COMMIT")
 
@@ -180,7 +250,7 @@ def before_commit(connection: Any) -> None:
     if (
         (current.get().layers or agreement_of(connection).before)
         and connection.connection is not None
-        and _transaction_status(connection) == _IN_TRANSACTION
+        and _is_open(connection)
     ):
         synchronise(connection)
 
@@ -192,7 +262,7 @@ def around(connection: Any) -> Generator[None]:
     if not settings and not agreement_of(connection).before:
         yield
     elif _in_transaction(connection):
-        if _transaction_status(connection) in (_IDLE, _IN_TRANSACTION):
+        if _transaction_status(connection) == _IDLE or _is_open(connection):
             synchronise(connection)
         yield
     else:
@@ -211,5 +281,5 @@ def synchronise_open_transactions() -> None:
     for connection in connections.all(initialized_only=True):
         if connection.vendor != "postgresql" or connection.connection is None:
             continue
-        if connection.in_atomic_block and _transaction_status(connection) == _IN_TRANSACTION:
+        if connection.in_atomic_block and _is_open(connection):
             synchronise(connection)

@@ -7,7 +7,7 @@ from typing import Any
 from django.apps import AppConfig
 from django.core import checks
 from django.core.management import get_commands, load_command_class
-from django.db import models
+from django.db import connections, models
 from django.db.backends.signals import connection_created
 from django.db.migrations import Migration
 from django.db.models.signals import post_migrate
@@ -39,6 +39,9 @@ class PgTriggerConfig(AppConfig):
             models.Field.register_lookup(lookup)
         collect_all()
         connection_created.connect(attach, dispatch_uid="pgtrigger")
+        for connection in connections.all(initialized_only=True):
+            if connection.connection is not None:
+                attach(connection)
         post_migrate.connect(after_migrate, dispatch_uid="pgtrigger")
         checks.register(check_triggers, checks.Tags.models)
         for command in ("makemigrations", "migrate"):

@@ -7,12 +7,16 @@ each see their own.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
+import threading
 from collections.abc import Callable, Iterable
 from typing import Any, Self
 
+from django.db import DatabaseError
+
 from pgtrigger.agreement import synchronise_open_transactions
-from pgtrigger.wanted import Layer, Wanted, current
+from pgtrigger.wanted import Entry, Layer, Wanted, current
 
 
 class Context:
@@ -24,25 +28,39 @@ class Context:
 
     def __init__(self, layers: Callable[[], Iterable[Layer]]) -> None:
         self._layers = layers
-        self._entered: list[tuple[Layer, ...]] = []
 
     def __enter__(self) -> Self:
         before = current.get()
-        own = tuple(self._layers())
-        self._entered.append(own)
-        current.set(Wanted((*before.layers, *own), before.sessions))
-        if own:
-            synchronise_open_transactions()
+        entry = Entry(self, tuple(self._layers()), _place())
+        current.set(
+            Wanted((*before.layers, *entry.layers), before.sessions, (*before.entries, entry))
+        )
+        if entry.layers:
+            try:
+                synchronise_open_transactions()
+            except BaseException:
+                current.set(before)
+                raise
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        own = self._entered.pop()
         before = current.get()
+        entry = next((each for each in reversed(before.entries) if each.context is self), None)
+        if entry is None:
+            return  # entered elsewhere
+        if entry.place != _place():
+            # An event loop closes what was dropped, such as a generator, in a task of its own.
+            for layer in entry.layers:
+                layer.end()
         # Not the earlier state as it was: contexts may overlap.
-        rest = tuple(layer for layer in before.layers if layer not in own)
-        current.set(Wanted(rest, before.sessions))
-        if own and not before.sessions:
-            synchronise_open_transactions()
+        layers = tuple(layer for layer in before.layers if layer not in entry.layers)
+        entries = tuple(each for each in before.entries if each is not entry)
+        current.set(Wanted(layers, before.sessions, entries))
+        if entry.layers and not before.sessions:
+            # A server that is gone must not hide what the block has raised.
+            hidden = (DatabaseError,) if any(exc_info) else ()
+            with contextlib.suppress(*hidden):
+                synchronise_open_transactions()
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -68,6 +86,15 @@ class Context:
         return wrapped
 
 
+def _place() -> tuple[int, int]:
+    """The thread and the task that the caller is in."""
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        task = None
+    return threading.get_ident(), id(task)
+
+
 class Session(Context):
     """Contexts within it run no SQL when they are left; the next statement makes up for it."""
 
@@ -76,14 +103,16 @@ class Session(Context):
 
     def __enter__(self) -> Self:
         before = current.get()
-        current.set(Wanted(before.layers, before.sessions + 1))
+        current.set(Wanted(before.layers, before.sessions + 1, before.entries))
         return self
 
     def __exit__(self, *exc_info: object) -> None:
         before = current.get()
-        current.set(Wanted(before.layers, before.sessions - 1))
+        current.set(Wanted(before.layers, before.sessions - 1, before.entries))
         if not before.sessions - 1:
-            synchronise_open_transactions()
+            hidden = (DatabaseError,) if any(exc_info) else ()
+            with contextlib.suppress(*hidden):
+                synchronise_open_transactions()
 
 
 def local_settings(*, databases: Iterable[str] | None = None, **settings: str) -> Context:

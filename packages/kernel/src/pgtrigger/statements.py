@@ -37,7 +37,17 @@ _REINDEX: Final = re.compile(
     r"\bREINDEX\s*(\([^)]*\))?\s*(DATABASE|SYSTEM|SCHEMA)\b", re.IGNORECASE
 )
 _CONCURRENTLY: Final = re.compile(r"\b(INDEX|REINDEX|DETACH)\b.*?\bCONCURRENTLY\b", re.DOTALL)
-_ROLLBACK: Final = re.compile(r"rollback|abort", re.IGNORECASE)
+# Ends a transaction or a part of it, maybe with another one in its place; resets settings.
+_UNDOES: Final = frozenset(
+    ["ROLLBACK", "ABORT", "COMMIT", "CHAIN", "BEGIN", "START", "RESET", "DISCARD"]
+)
+_MAY_UNDO: Final = re.compile(r"\b(" + "|".join(_UNDOES) + r")\b", re.IGNORECASE)
+# A function in the place of a table is there for what it returns, or for what it does.
+_FUNCTION: Final = re.compile(
+    r"\b(FROM|JOIN|LATERAL)\s+(LATERAL\s+|ROWS\s+FROM\s*\(\s*)*(?!SELECT\b|VALUES\b|LATERAL\b)"
+    r"(\w+|\"[^\"]*\")(\s*\.\s*(\w+|\"[^\"]*\"))*\s*\(",
+    re.IGNORECASE,
+)
 
 
 def text_of(statement: Any, connection: Any) -> str:
@@ -71,8 +81,12 @@ def kind_of(statement: Any, connection: Any) -> Kind:
         return Kind.PROCEDURE
     if first in _FIRES or (first == "EXPLAIN" and "ANALYZE" in text.upper()):
         return Kind.SINGLE
-    if first == "SELECT" and not re.search(r"\bFROM\b", text, re.IGNORECASE):
+    if first == "SELECT" and (
+        not re.search(r"\bFROM\b", text, re.IGNORECASE) or _FUNCTION.search(text)
+    ):
         # Nothing to read from, so it is there for what a function does.
+        return Kind.SINGLE
+    if first == "VALUES" and re.search(r"\w\s*\(", text[head.end("words") :] if head else text):
         return Kind.SINGLE
     return Kind.OTHER
 
@@ -83,8 +97,10 @@ def _several(text: str) -> bool:
     return bool(ends) and ends[0] < len(pieces) - len(ends)
 
 
-def may_undo_settings(statement: Any) -> bool:
-    """Whether a statement may roll back, and with it settings that are local."""
-    if isinstance(statement, bytes):
-        return b"rollback" in statement.lower() or b"abort" in statement.lower()
-    return bool(_ROLLBACK.search(statement)) if isinstance(statement, str) else True
+def may_undo_settings(statement: Any, connection: Any) -> bool:
+    """Whether a statement may roll back or reset settings, or begin another transaction."""
+    text = text_of(statement, connection)
+    # Most statements have none of the words even in their literals.
+    return bool(_MAY_UNDO.search(text)) and any(
+        token.kind == "word" and token.text.upper() in _UNDOES for token in sql.tokens(text)
+    )

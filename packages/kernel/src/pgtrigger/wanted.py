@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 Fold = Callable[[Any], Any]
 
@@ -20,6 +20,9 @@ class Layer:
         for_reads: whether plain reads need it too.
     """
 
+    # How many have ended elsewhere than they began, which what is cached may not know yet.
+    endings = 0
+
     def __init__(
         self,
         setting: str,
@@ -32,18 +35,42 @@ class Layer:
         self.setting, self.fold, self.render = setting, fold, render
         self.databases = None if databases is None else frozenset(databases)
         self.for_reads = for_reads
+        self.ended = False
+
+    def end(self) -> None:
+        """It holds no longer, also in other threads and tasks that it was handed to."""
+        self.ended = True
+        Layer.endings += 1
+
+
+class Entry(NamedTuple):
+    """One entry into a context, whose object other threads and tasks may enter meanwhile."""
+
+    context: object
+    layers: tuple[Layer, ...]
+    place: object
 
 
 class Wanted:
     """The layers of a task, and the settings they come to for each database."""
 
-    def __init__(self, layers: tuple[Layer, ...] = (), sessions: int = 0) -> None:
+    def __init__(
+        self,
+        layers: tuple[Layer, ...] = (),
+        sessions: int = 0,
+        entries: tuple[Entry, ...] = (),
+    ) -> None:
         self.layers = layers
         self.sessions = sessions
+        self.entries = entries
         self._settings: dict[str, Mapping[str, str]] = {}
+        self._endings = Layer.endings
 
     def settings(self, alias: str) -> Mapping[str, str]:
         """The settings that a database should have, by name."""
+        if self._endings != Layer.endings:
+            self._endings = Layer.endings
+            self._settings.clear()
         if alias not in self._settings:
             self._settings[alias] = {
                 setting: layers[-1].render(self.value(setting, alias))
@@ -65,7 +92,7 @@ class Wanted:
     def _by_setting(self, alias: str) -> dict[str, list[Layer]]:
         found: dict[str, list[Layer]] = {}
         for layer in self.layers:
-            if layer.databases is None or alias in layer.databases:
+            if not layer.ended and (layer.databases is None or alias in layer.databases):
                 found.setdefault(layer.setting, []).append(layer)
         return found
 
