@@ -425,14 +425,15 @@ def test_a_function_that_is_read_from_finds_the_state_in_a_transaction(routines,
         assert rows(statement) == [("a%" + FIRED,)]
 
 
-@pytest.mark.xfail(reason="kernel: a function after FROM counts as a plain read", strict=True)
 @pytest.mark.parametrize("statement", READS)
 def test_a_function_that_is_read_from_finds_the_state_in_autocommit(routines, statement):
     with pgtrigger.ignore(URI):
         assert rows(statement) == [("a%" + QUIET,)]
 
 
-@pytest.mark.xfail(reason="kernel: a function among a query's columns is a plain read", strict=True)
+@pytest.mark.xfail(
+    reason="documented: not to be told from a plain read; use a transaction", strict=True
+)
 def test_a_function_among_the_columns_of_a_query_finds_the_state_in_autocommit(routines):
     with pgtrigger.ignore(URI):
         assert rows(HIDDEN) == [("a%" + QUIET,)]
@@ -616,7 +617,7 @@ def test_a_migration_that_is_not_atomic_runs_inside(probed):
 # --- Transactions in one text ------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(reason="kernel: the text begins with BEGIN, so it is left alone", strict=True)
+@pytest.mark.xfail(reason="documented: left alone; use atomic()", strict=True)
 @pytest.mark.parametrize(
     "statement",
     [

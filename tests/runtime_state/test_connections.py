@@ -103,7 +103,6 @@ def test_a_context_that_is_left_after_its_connection_was_closed(kind, inside):
     assert not ignored()
 
 
-@pytest.mark.xfail(reason="kernel: expects the connection to be there", strict=True)
 def test_a_cursor_that_outlives_its_connection_is_the_same_error(uri):
     def fail(*contexts):
         cursor = connection.cursor()
@@ -292,7 +291,6 @@ with connection.cursor() as cursor, local_settings(shop__reason="seen"):
 
 
 @pytest.mark.slow
-@pytest.mark.xfail(reason="kernel: watches only connections opened after ready()", strict=True)
 def test_a_connection_that_was_opened_before_the_app_was_ready_is_watched(tmp_path, server):
     script = tmp_path / "early.py"
     script.write_text(EARLY)

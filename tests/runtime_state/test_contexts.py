@@ -279,7 +279,6 @@ def test_an_asynchronous_generator_that_is_closed_early(uri):
     assert asking(task) == (True, False, False)
 
 
-@pytest.mark.xfail(reason="kernel: the event loop closes it in another task", strict=True)
 def test_an_asynchronous_generator_that_is_dropped_early(uri):
     async def walk_async():
         async with pgtrigger.ignore(uri):
@@ -301,7 +300,6 @@ def test_an_asynchronous_generator_that_is_dropped_early(uri):
 # --- One object in several hands -----------------------------------------------------------------------------
 
 
-@pytest.mark.xfail(reason="kernel: the object keeps its entries for all threads", strict=True)
 def test_threads_may_share_one_context_object(uri):
     shared = pgtrigger.ignore(uri)
     first_entered, second_entered, first_left = (threading.Event() for _ in range(3))
@@ -330,7 +328,6 @@ def test_threads_may_share_one_context_object(uri):
     assert seen == {"first": False, "second within": True, "second": False}
 
 
-@pytest.mark.xfail(reason="kernel: the object keeps its entries for all tasks", strict=True)
 def test_tasks_may_share_one_context_object(uri):
     shared = pgtrigger.ignore(uri)
 

@@ -158,7 +158,6 @@ def test_a_rollback_to_a_savepoint_is_made_up_for_once(probed):
     assert len(heard.settings) == 1
 
 
-@pytest.mark.xfail(reason="kernel: an object of psycopg's counts as a rollback", strict=True)
 def test_objects_of_psycopg_send_nothing_else(probed):
     from psycopg import sql
 
@@ -171,7 +170,6 @@ def test_objects_of_psycopg_send_nothing_else(probed):
     assert heard.settings == []
 
 
-@pytest.mark.xfail(reason="kernel: looks for the word anywhere in the text", strict=True)
 @pytest.mark.parametrize(
     "statement",
     [

@@ -241,7 +241,6 @@ def test_what_refuses_a_transaction_runs(bounced):
             assert ignored()
 
 
-@pytest.mark.xfail(reason="kernel: sets the session's settings, on whichever server", strict=True)
 @pytest.mark.parametrize("statement", ["DO $$ BEGIN {}; END $$"])
 def test_a_block_of_code_finds_the_state_and_leaves_none(bounced, statement):
     write = WRITE.partition(" RETURNING")[0]

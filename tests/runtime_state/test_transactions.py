@@ -12,7 +12,6 @@ from django.db import (
     connections,
     transaction,
 )
-from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 import pgtrigger
 from pgtrigger.session import local_settings
@@ -231,16 +230,7 @@ def test_transactions_by_hand_that_begin_and_end_anywhere(uri, end):
 
 CHAINS = [
     "ROLLBACK AND CHAIN",
-    *(
-        pytest.param(
-            text,
-            marks=pytest.mark.xfail(
-                reason="kernel: a transaction that ends and begins in one text goes unnoticed",
-                strict=True,
-            ),
-        )
-        for text in ("COMMIT AND CHAIN", "END AND CHAIN", "COMMIT; BEGIN", b"COMMIT AND CHAIN")
-    ),
+    *(text for text in ("COMMIT AND CHAIN", "END AND CHAIN", "COMMIT; BEGIN", b"COMMIT AND CHAIN")),
 ]
 
 
@@ -382,7 +372,6 @@ def terminate():
         other.close()
 
 
-@pytest.mark.xfail(reason="kernel: leaving asks a server that is gone", strict=True)
 def test_what_the_block_raises_comes_through_when_the_server_is_gone(uri):
     with pytest.raises(Mine), transaction.atomic(), pgtrigger.ignore(uri):
         ignored()
@@ -392,7 +381,6 @@ def test_what_the_block_raises_comes_through_when_the_server_is_gone(uri):
     assert not ignored()
 
 
-@pytest.mark.xfail(reason="kernel: what a failed entry wanted stays wanted", strict=True)
 @pytest.mark.parametrize("why", ["server gone", "bad setting"])
 def test_a_context_that_cannot_be_entered_is_not_entered(uri, why):
     with pytest.raises(DatabaseError):
@@ -412,7 +400,6 @@ def test_a_context_that_cannot_be_entered_is_not_entered(uri, why):
         assert not value("SELECT current_setting('shop.reason', true)")
 
 
-@pytest.mark.xfail(reason="kernel: the clean-up fails as well, and tells of itself", strict=True)
 @pytest.mark.parametrize(
     "statement",
     [
@@ -427,9 +414,6 @@ def test_a_server_that_goes_away_in_autocommit_tells_so(uri, statement):
     assert not ignored()
 
 
-@pytest.mark.xfail(
-    not is_psycopg3, reason="kernel: the clean-up fails as well, and tells of itself", strict=True
-)
 def test_a_server_that_goes_away_during_a_write_tells_so(uri):
     with pytest.raises(OperationalError, match=GONE), pgtrigger.ignore(uri):
         run("SELECT pg_terminate_backend(pg_backend_pid())")
@@ -599,7 +583,6 @@ def test_a_search_path_of_the_callers_comes_back(uri, level):
     run("RESET search_path")
 
 
-@pytest.mark.xfail(reason="kernel: remembers the earliest value in the transaction", strict=True)
 def test_a_search_path_that_is_set_between_two_contexts_comes_back(uri):
     with transaction.atomic():
         with pgtrigger.schema("a"):
@@ -610,7 +593,6 @@ def test_a_search_path_that_is_set_between_two_contexts_comes_back(uri):
         assert path() == "mine, public"
 
 
-@pytest.mark.xfail(reason="kernel: writes the earlier value after each rollback", strict=True)
 def test_a_rollback_after_the_context_leaves_the_callers_search_path_alone(uri):
     with transaction.atomic():
         with pgtrigger.schema("a"):
@@ -621,7 +603,6 @@ def test_a_rollback_after_the_context_leaves_the_callers_search_path_alone(uri):
         assert path() == "mine, public"
 
 
-@pytest.mark.xfail(reason="kernel: writes the earlier value after each rollback", strict=True)
 def test_a_rollback_takes_back_the_callers_search_path_too(uri):
     before = path()
     with transaction.atomic():
@@ -633,7 +614,6 @@ def test_a_rollback_takes_back_the_callers_search_path_too(uri):
         assert path() == before
 
 
-@pytest.mark.xfail(reason="kernel: does not notice that settings are reset", strict=True)
 def test_resetting_all_settings_inside_is_noticed(uri):
     with transaction.atomic(), pgtrigger.ignore(uri):
         run("RESET ALL")
@@ -662,18 +642,13 @@ def test_each_database_is_synchronised_by_itself(uri):
 # --- A pipeline of the caller's ------------------------------------------------------------------------
 
 
-unseen = pytest.mark.xfail(
-    reason="kernel: a busy pipeline counts as a failed transaction", strict=True
-)
-
-
 @psycopg3
 @pytest.mark.parametrize(
     "where",
     [
         "context around",
-        pytest.param("context within", marks=unseen),
-        pytest.param("context over its end", marks=unseen),
+        "context within",
+        "context over its end",
     ],
 )
 def test_a_pipeline_of_the_callers_within_a_transaction(uri, where):
@@ -694,7 +669,6 @@ def test_a_pipeline_of_the_callers_within_a_transaction(uri, where):
 
 
 @psycopg3
-@unseen
 def test_a_pipeline_of_the_callers_in_autocommit(uri):
     connection.ensure_connection()
     with connection.connection.pipeline():
