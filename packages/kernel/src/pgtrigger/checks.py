@@ -9,6 +9,7 @@ from django.apps import apps
 from django.core.checks import CheckMessage, Error, Warning
 from django.db import connections, router
 
+from pgtrigger.compilations import compile_once
 from pgtrigger.declaration import Model
 from pgtrigger.errors import DeclarationError, FieldLookupError, PluginError
 from pgtrigger.plugins import plugins
@@ -36,7 +37,7 @@ def check_triggers(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[Che
 
 def _check_trigger(model: Model, trigger: Trigger) -> list[CheckMessage]:
     try:
-        trigger.compile(model)
+        compile_once(trigger, model)
     except FieldLookupError as error:
         return [_error(model, error, "Correct the field name in the declaration.", "E001")]
     except (DeclarationError, ValueError) as error:

@@ -12,6 +12,7 @@ from django.apps import apps
 from django.db.migrations.autodetector import MigrationAutodetector, OperationDependency
 
 from pgtrigger import conf
+from pgtrigger.compilations import compile_once
 from pgtrigger.compiler import CompiledTrigger
 from pgtrigger.migrations._operations import (
     AddTrigger,
@@ -175,7 +176,7 @@ def _take_triggers(state: Any) -> tuple[Any, dict[ModelKey, dict[str, CompiledTr
 def _compiled(trigger: Any, key: ModelKey, declared: Any, state: Any) -> CompiledTrigger:
     if not isinstance(trigger, Trigger):
         return trigger  # type: ignore[no-any-return]  # migrations hold compiled ones
-    return trigger.compile(_model(key, declared, state))
+    return compile_once(trigger, _model(key, declared, state))
 
 
 def _model(key: ModelKey, declared: Any, state: Any) -> Any:

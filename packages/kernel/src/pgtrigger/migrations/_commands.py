@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import connections
 
+from pgtrigger.compilations import remembered
 from pgtrigger.locks import migrating
 from pgtrigger.migrations._autodetector import with_triggers
 
@@ -14,6 +15,8 @@ from pgtrigger.migrations._autodetector import with_triggers
 def extend_command(kind: type[Any]) -> None:
     """Let the class of a command find changed triggers, and one ``migrate`` wait for another."""
     kind.autodetector = with_triggers(kind.autodetector)
+    if not getattr(kind.execute, "extended_by_pgtrigger", False):
+        kind.execute = _remembering(kind.execute)
     if kind.__module__.rpartition(".")[2] != "migrate":
         return
     original = kind.handle
@@ -30,3 +33,13 @@ def extend_command(kind: type[Any]) -> None:
 
     handle.extended_by_pgtrigger = True  # type: ignore[attr-defined]
     kind.handle = handle
+
+
+def _remembering(original: Any) -> Any:
+    @functools.wraps(original)
+    def execute(self: Any, *args: Any, **options: Any) -> Any:
+        with remembered():
+            return original(self, *args, **options)
+
+    execute.extended_by_pgtrigger = True  # type: ignore[attr-defined]
+    return execute
