@@ -106,3 +106,38 @@ class Router:
     def allow_migrate(self, db, app_label, model_name=None, **hints):
         self.asked.append((db, app_label, model_name))
         return self.allow(db, app_label, model_name)
+
+
+# The classes that lived in django-pgtrigger, and live in the kernel.
+KERNEL_NAMES = [
+    "Row",
+    "Statement",
+    "Level",
+    "Before",
+    "After",
+    "InsteadOf",
+    "When",
+    "Insert",
+    "Update",
+    "Delete",
+    "Truncate",
+    "UpdateOf",
+    "Operation",
+    "Operations",
+    "Immediate",
+    "Deferred",
+    "Timing",
+    "Referencing",
+    "Func",
+    "Condition",
+    "Q",
+    "F",
+    "AnyChange",
+    "AnyDontChange",
+    "AllChange",
+    "AllDontChange",
+    "IsDistinctFrom",
+    "IsNotDistinctFrom",
+    "Trigger",
+    "Composer",
+]

@@ -13,6 +13,7 @@ from django.db.migrations.writer import MigrationWriter
 
 import pgtrigger
 from contract.helpers import (
+    KERNEL_NAMES,
     After,
     Delete,
     Router,
@@ -131,41 +132,7 @@ def test_core_has_the_statuses_and_the_longest_name():
     assert core.MAX_NAME_LENGTH == 47
 
 
-IN_CORE = [
-    "Row",
-    "Statement",
-    "Level",
-    "Before",
-    "After",
-    "InsteadOf",
-    "When",
-    "Insert",
-    "Update",
-    "Delete",
-    "Truncate",
-    "UpdateOf",
-    "Operation",
-    "Operations",
-    "Immediate",
-    "Deferred",
-    "Timing",
-    "Referencing",
-    "Func",
-    "Condition",
-    "Q",
-    "F",
-    "AnyChange",
-    "AnyDontChange",
-    "AllChange",
-    "AllDontChange",
-    "IsDistinctFrom",
-    "IsNotDistinctFrom",
-    "Trigger",
-    "Composer",
-]
-
-
-@pytest.mark.parametrize("name", IN_CORE)
+@pytest.mark.parametrize("name", KERNEL_NAMES)
 def test_core_has_the_classes(name):
     from pgtrigger import core
 

@@ -13,7 +13,7 @@ from django.db import models
 from django.test import override_settings
 
 import pgtrigger
-from contract.helpers import definitions, logs, noop, protects, run
+from contract.helpers import KERNEL_NAMES, definitions, logs, noop, protects, run
 from contract.models import CannotDelete, Thing
 
 URI = "contract.CannotDelete:protect_deletes"
@@ -194,36 +194,7 @@ def test_system_checks_survive_pgtrigger_being_absent_at_run_time():
 # --- 2. Names --------------------------------------------------------------------------------
 
 NAMES = [
-    "Row",
-    "Statement",
-    "Level",
-    "Before",
-    "After",
-    "InsteadOf",
-    "When",
-    "Insert",
-    "Update",
-    "Delete",
-    "Truncate",
-    "UpdateOf",
-    "Operation",
-    "Operations",
-    "Immediate",
-    "Deferred",
-    "Timing",
-    "Referencing",
-    "Func",
-    "Condition",
-    "Q",
-    "F",
-    "AnyChange",
-    "AnyDontChange",
-    "AllChange",
-    "AllDontChange",
-    "IsDistinctFrom",
-    "IsNotDistinctFrom",
-    "Trigger",
-    "Composer",
+    *KERNEL_NAMES,
     "Protect",
     "ReadOnly",
     "register",

@@ -19,6 +19,7 @@ from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pgtrigger import sql
+from pgtrigger.errors import sqlstate
 from pgtrigger.statements import Kind, kind_of, may_undo_settings
 from pgtrigger.wanted import Wanted, current
 
@@ -186,9 +187,7 @@ def _in_autocommit(
                 return _in_short_transaction(connection, run)
             except DatabaseError as error:
                 # It ends transactions by itself, and nothing of it has happened yet.
-                cause = error.__cause__
-                code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-                if code != _INVALID_TRANSACTION_TERMINATION:
+                if sqlstate(error) != _INVALID_TRANSACTION_TERMINATION:
                     raise
             return _in_session(connection, settings, run)
     named = getattr(context["cursor"], "name", None)

@@ -24,7 +24,7 @@ UNALLOWED: Final = "UNALLOWED"
 PRUNE: Final = "PRUNE"
 
 # What the names of our triggers and functions are like.
-_OURS: Final = r"pgtrigger\_%"
+OURS: Final = r"pgtrigger\_%"
 
 # Clones on partitions belong to the trigger of the partitioned table. Each table and function is
 # looked for in the search path, in the schemas that were named, or everywhere. The planner, which
@@ -200,19 +200,21 @@ def read(
 
     Args:
         connection: a PostgreSQL connection.
-        tables: ``db_table`` of the tables that matter; all visible ones by default.
+        tables: ``db_table`` of the tables that matter, also in the schemas that they name; all
+            visible ones by default.
         schemas: schemas to look into besides those of the search path.
         pgids: Postgres ids to look for besides those that begin with ``pgtrigger_``.
         orphans: look for functions that no trigger calls, too.
         all_schemas: look into all schemas.
     """
-    relations = None if tables is None else [name for _, name in map(sql.relation, tables)]
-    places = [all_schemas, [*schemas]]
+    wanted = [sql.relation(table) for table in tables or ()]
+    relations = None if tables is None else [name for _, name in wanted]
+    places = [all_schemas, [*schemas, *(schema for schema, _ in wanted if schema)]]
     query = _TRIGGERS
-    parameters: list[Any] = [_OURS, [*pgids], relations, relations, *places]
+    parameters: list[Any] = [OURS, [*pgids], relations, relations, *places]
     if orphans:
         query += f" UNION ALL {_ORPHANS}"
-        parameters += [_OURS, *places]
+        parameters += [OURS, *places]
     with connection.cursor() as cursor:
         cursor.execute(query + _ORDER, parameters)
         rows = cursor.fetchall()
@@ -228,20 +230,16 @@ def _installed(row: Sequence[Any]) -> InstalledTrigger:
         table=row[1],
         pgid=row[2],
         state=row[3].decode() if isinstance(row[3], bytes) else row[3],
-        comment=_hash(row[4]),
+        comment=fingerprint.declared_hash(row[4]),
         intact=row[5] is not False,
         function_schema=row[6],
         function=row[7],
-        function_comment=_hash(row[8]),
+        function_comment=fingerprint.declared_hash(row[8]),
         function_intact=row[9] is not False,
         function_uses=row[10],
         visible=row[11],
         constraint=row[12],
     )
-
-
-def _hash(comment: str | None) -> str:
-    return (comment or "").partition(":")[0]
 
 
 def schemas_of(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> dict[str, str]:

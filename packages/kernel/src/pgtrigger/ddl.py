@@ -79,11 +79,11 @@ def drop_functions_sql(triggers: Sequence[InstalledTrigger]) -> list[str]:
     for trigger in triggers:
         if trigger.function.startswith("pgtrigger_"):
             callers.setdefault((trigger.function_schema, trigger.function), []).append(trigger)
-    return [
-        f"DROP FUNCTION IF EXISTS {sql.quote_relation(name, schema)}()"
+    return drop_orphans_sql(
+        OrphanFunction(schema=schema, function=name)
         for (schema, name), known in callers.items()
         if len(known) >= known[0].function_uses
-    ]
+    )
 
 
 def drop_orphans_sql(functions: Iterable[OrphanFunction]) -> list[str]:

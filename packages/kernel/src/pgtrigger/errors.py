@@ -27,6 +27,12 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.utils import DatabaseError
 
 
+def sqlstate(error: BaseException) -> str | None:
+    """The SQLSTATE of an error of Django's, by whichever driver raised what is behind it."""
+    cause = error.__cause__
+    return getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+
+
 class PgTriggerError(Exception):
     """Base of all errors of this package."""
 

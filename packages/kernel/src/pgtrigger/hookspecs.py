@@ -45,15 +45,15 @@ class Subcommand(Protocol):
 
 
 @hookspec
-def pgtrigger_register_trigger_types() -> Iterable[type[Trigger]]:  # type: ignore[empty-body]
+def pgtrigger_register_trigger_types() -> Iterable[type[Trigger]]:  # type: ignore[empty-body]  # a specification
     """Trigger types; each one appears as ``pgtrigger.<ClassName>``."""
 
 
 @hookspec
-def pgtrigger_register_subcommands() -> Iterable[type[Subcommand]]:  # type: ignore[empty-body]
+def pgtrigger_register_subcommands() -> Iterable[type[Subcommand]]:  # type: ignore[empty-body]  # a specification
     """More subcommands for ``manage.py pgtrigger``."""
 
 
 @hookspec
-def pgtrigger_check(model: Model, trigger: Trigger) -> Iterable[CheckMessage]:  # type: ignore[empty-body]
+def pgtrigger_check(model: Model, trigger: Trigger) -> Iterable[CheckMessage]:  # type: ignore[empty-body]  # a specification
     """More system checks, called for each registered trigger of a model."""

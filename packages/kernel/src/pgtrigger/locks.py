@@ -18,7 +18,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import OperationalError
 
 from pgtrigger import conf
-from pgtrigger.errors import InstallationError
+from pgtrigger.errors import InstallationError, sqlstate
 
 logger = logging.getLogger("pgtrigger")
 
@@ -62,9 +62,7 @@ def installer(connection: BaseDatabaseWrapper, lock_timeout: str | None = None) 
                 # The transaction may be somebody else's, and go on.
                 _limit(cursor, before)
     except OperationalError as error:
-        cause = error.__cause__
-        code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-        if code != _LOCK_NOT_AVAILABLE:
+        if sqlstate(error) != _LOCK_NOT_AVAILABLE:
             raise
         raise InstallationError(
             f'Database "{connection.alias}": a lock was not to be had in time '
@@ -189,6 +187,6 @@ def run(cursor: Any, statements: Iterable[str], about: str) -> None:
     for statement in statements:
         try:
             cursor.execute(statement)
-        except Exception as error:
+        except Exception as error:  # raised again
             error.add_note(f"pgtrigger was changing {about} with: {statement}")
             raise

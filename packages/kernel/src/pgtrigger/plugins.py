@@ -48,7 +48,7 @@ class Plugins:
             return  # one distribution that is on the path twice
         try:
             plugin = entry_point.load()
-        except Exception as error:
+        except Exception as error:  # of somebody else's code
             raise PluginError(
                 f"{origin} cannot be imported: {type(error).__name__}: {error}. Repair or "
                 f"uninstall that distribution."
@@ -70,7 +70,7 @@ class Plugins:
             given = [arguments[name] for name in implementation.argnames]
             try:
                 results = list(implementation.function(*given) or ())
-            except Exception as error:
+            except Exception as error:  # of somebody else's code
                 raise PluginError(
                     f"{origin} fails in {hook}: {type(error).__name__}: {error}."
                 ) from error

@@ -46,7 +46,7 @@ class _Selection(NamedTuple):
             found = [pair for pair in found if isinstance(pair[1], self.trigger)]
         elif self.trigger is not None:
             found = [pair for pair in found if pair[1] is self.trigger]
-        if not found and self != _EVERYTHING:
+        if not found and self.is_partial:
             raise TriggerNotFoundError(f"No registered trigger is among those to ignore: {self}")
         return found
 

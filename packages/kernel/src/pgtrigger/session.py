@@ -57,10 +57,7 @@ class Context:
         entries = tuple(each for each in before.entries if each is not entry)
         current.set(Wanted(layers, before.sessions, entries))
         if entry.layers and not before.sessions:
-            # A server that is gone must not hide what the block has raised.
-            hidden = (DatabaseError,) if any(exc_info) else ()
-            with contextlib.suppress(*hidden):
-                synchronise_open_transactions()
+            _synchronise_after(exc_info)
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -84,6 +81,12 @@ class Context:
                 return function(*args, **kwargs)
 
         return wrapped
+
+
+def _synchronise_after(exc_info: tuple[object, ...]) -> None:
+    # A server that is gone must not hide what the block has raised.
+    with contextlib.suppress(*([DatabaseError] if any(exc_info) else [])):
+        synchronise_open_transactions()
 
 
 def _place() -> tuple[int, int]:
@@ -110,9 +113,7 @@ class Session(Context):
         before = current.get()
         current.set(Wanted(before.layers, before.sessions - 1, before.entries))
         if not before.sessions - 1:
-            hidden = (DatabaseError,) if any(exc_info) else ()
-            with contextlib.suppress(*hidden):
-                synchronise_open_transactions()
+            _synchronise_after(exc_info)
 
 
 def local_settings(*, databases: Iterable[str] | None = None, **settings: str) -> Context:

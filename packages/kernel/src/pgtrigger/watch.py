@@ -62,7 +62,8 @@ def _watched(factory: Any, connection: Callable[[], Any]) -> Any:
 
     @contextmanager
     def copy(self: Any, *args: Any, **kwargs: Any) -> Generator[Any]:
-        with within(), original.copy(self, *args, **kwargs) as copying:  # type: ignore[attr-defined]
+        theirs: Any = original  # copy() is psycopg 3's
+        with within(), theirs.copy(self, *args, **kwargs) as copying:
             yield copying
 
     names = ("callproc", "copy_expert", "copy_from", "copy_to")

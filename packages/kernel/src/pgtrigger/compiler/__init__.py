@@ -5,6 +5,7 @@ from pgtrigger.compiler.compiled import drop_triggers_sql as drop_triggers_sql
 from pgtrigger.compiler.compiled import function_name as function_name
 from pgtrigger.compiler.part import IGNORE_SETTING as IGNORE_SETTING
 from pgtrigger.compiler.part import Part as Part
+from pgtrigger.compiler.part import is_postgres_id as is_postgres_id
 from pgtrigger.compiler.part import postgres_id as postgres_id
 from pgtrigger.compiler.upsert import Trigger as Trigger
 from pgtrigger.compiler.upsert import UpsertTriggerSql as UpsertTriggerSql

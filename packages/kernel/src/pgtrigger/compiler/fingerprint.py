@@ -61,6 +61,11 @@ FUNCTION_INTACT: Final = (
 )
 
 
+def declared_hash(comment: str | None) -> str:
+    """The hash of a declaration that a comment of ours holds."""
+    return (comment or "").partition(":")[0]
+
+
 def function_comment(declared: str, source: str) -> str:
     """The comment of a function: the hash of its declaration, and the fingerprint of its body."""
     body = hashlib.md5(source.encode(), usedforsecurity=False).hexdigest()

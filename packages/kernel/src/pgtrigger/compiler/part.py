@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from pgtrigger.errors import DeclarationError
 
 MAX_IDENTIFIER_LENGTH: Final = 63
 IGNORE_SETTING: Final = "pgtrigger.ignore"
+_DIGITS: Final = re.compile(r"[0-9a-f]{5}")
 _IGNORED: Final = f"NULLIF(current_setting('{IGNORE_SETTING}', true), '')::text[]"
 
 
@@ -32,6 +34,12 @@ def postgres_id(name: str, identity: str) -> str:
             f"{MAX_IDENTIFIER_LENGTH} of a Postgres identifier. Choose a shorter trigger name."
         )
     return pgid
+
+
+def is_postgres_id(pgid: str, name: str) -> bool:
+    """Whether a Postgres id is one that a trigger of this declared name can have."""
+    prefix, _, digits = pgid.rpartition("_")
+    return prefix == f"pgtrigger_{name}".lower() and _DIGITS.fullmatch(digits) is not None
 
 
 def ignored(*names: str) -> str:

@@ -23,6 +23,7 @@ from pgtrigger.migrations._operations import (
 from pgtrigger.migrations._ordering import (
     TABLE,
     TRIGGER,
+    ModelKey,
     bases_in_other_apps,
     join,
     let_tables_wait,
@@ -31,9 +32,6 @@ from pgtrigger.migrations._ordering import (
     waits_for_table,
 )
 from pgtrigger.trigger import Trigger
-
-ModelKey = tuple[str, str]
-
 
 # Most of what this class extends is missing from the autodetector's stubs.
 _Autodetector: Any = MigrationAutodetector
@@ -148,10 +146,7 @@ class TriggerAutodetector(_Autodetector):  # type: ignore[misc]  # see above
         for declared in self.declared.get(key, ()):
             if declared.name == operation.trigger_name:
                 needed += [_model_key(label) for label in declared.depends_on]
-        dependencies = [
-            dependency for other in needed for dependency in waits_for_table(other, self.to_state)
-        ]
-        self.add_operation(app_label, operation, dependencies=dependencies)
+        self.add_operation(app_label, operation, dependencies=[*map(waits_for_table, needed)])
 
 
 def _model_key(label: str) -> ModelKey:

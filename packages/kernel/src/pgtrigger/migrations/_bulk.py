@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db.migrations.operations.base import Operation, OperationCategory
@@ -47,31 +47,23 @@ class AddTriggers(Operation):
     ) -> None:
         # The earlier state has the same tables, and is rendered already.
         models = from_state.apps
-        change_triggers(
-            schema_editor,
-            [
-                (models.get_model(app_label, model_name), None, trigger)
-                for model_name, added in self.triggers.items()
-                for trigger in added
-            ],
-        )
+        changes = [(models.get_model(app_label, name), None, t) for name, t in self._each()]
+        change_triggers(schema_editor, changes)
 
     def database_backwards(
         self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any
     ) -> None:
         models = to_state.apps
-        change_triggers(
-            schema_editor,
-            [
-                (models.get_model(app_label, model_name), trigger, None)
-                for model_name, added in reversed(self.triggers.items())
-                for trigger in reversed(added)
-            ],
-        )
+        changes = [(models.get_model(app_label, name), t, None) for name, t in self._each()]
+        change_triggers(schema_editor, changes[::-1])
+
+    def _each(self) -> Iterator[tuple[str, Stored]]:
+        for model_name, added in self.triggers.items():
+            for trigger in added:
+                yield model_name, trigger
 
     def describe(self) -> str:
-        number = sum(map(len, self.triggers.values()))
-        return f"Create {number} triggers on {len(self.triggers)} models"
+        return f"Create {len([*self._each()])} triggers on {len(self.triggers)} models"
 
     @property
     def migration_name_fragment(self) -> str:
@@ -88,9 +80,8 @@ class AddTriggers(Operation):
     def reduce(self, operation: Operation, app_label: str) -> bool | list[Operation]:
         if isinstance(operation, AddTriggers):
             merged = self
-            for model_name, added in operation.triggers.items():
-                for trigger in added:
-                    merged = merged._with(model_name, trigger)
+            for model_name, trigger in operation._each():
+                merged = merged._with(model_name, trigger)
             return [merged]
         if isinstance(operation, AddTrigger | AlterTrigger):
             if isinstance(operation, AddTrigger) or self._adds(operation):
@@ -108,9 +99,8 @@ class AddTriggers(Operation):
     def _adds(self, operation: TriggerOperation) -> bool:
         return any(
             trigger.name == operation.trigger_name
-            for model_name, added in self.triggers.items()
-            for trigger in added
-            if model_name.lower() == operation.model_name_lower
+            and model_name.lower() == operation.model_name_lower
+            for model_name, trigger in self._each()
         )
 
     def _with(self, model_name: str, trigger: Stored) -> AddTriggers:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from django.db import DatabaseError
 
-from pgtrigger import catalog, ddl, sql
+from pgtrigger import catalog, ddl
 from pgtrigger.catalog import InstalledTrigger
-from pgtrigger.compiler import CompiledTrigger
+from pgtrigger.compiler import CompiledTrigger, is_postgres_id
 from pgtrigger.compiler.fingerprint import TriggerComment, comment_triggers_sql
+from pgtrigger.errors import sqlstate
 from pgtrigger.installation import allowed
 from pgtrigger.locks import installer
 from pgtrigger.trigger import Trigger
@@ -20,7 +20,6 @@ Stored = CompiledTrigger | Trigger
 
 # What Postgres says when a trigger does not fit the columns as they are at the moment.
 _DOES_NOT_FIT: Final = frozenset(["42703", "42883", "42804", "42P01", "22P02", "22007", "22008"])
-_DIGITS: Final = re.compile(r"[0-9a-f]{5}")
 
 
 class Change(NamedTuple):
@@ -106,9 +105,7 @@ def _change(model: Any, old: Stored | None, new: Stored | None) -> Change:
 
 def fits_not(error: DatabaseError) -> bool:
     """Whether Postgres says that a trigger does not fit the columns as they are."""
-    cause = error.__cause__
-    code = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
-    return code in _DOES_NOT_FIT
+    return sqlstate(error) in _DOES_NOT_FIT
 
 
 def apply(schema_editor: Any, changes: Sequence[Change]) -> None:
@@ -127,7 +124,6 @@ def apply(schema_editor: Any, changes: Sequence[Change]) -> None:
         read = catalog.read(
             connection,
             tables=tables,
-            schemas={schema for schema, _ in map(sql.relation, tables) if schema},
             pgids=[pgid for change in changes for pgid in change.pgids],
         )
         schemas = catalog.schemas_of(connection, tables)
@@ -185,13 +181,8 @@ def _former_pgids(
     A name is unique within a table. So where a table has passed to another model without the
     migrations saying so to the database, this is what has become of its triggers.
     """
-    prefix = f"pgtrigger_{trigger.name.lower()}_"
     former = [
-        pgid
-        for pgid in found
-        if pgid.startswith(prefix)
-        and _DIGITS.fullmatch(pgid, len(prefix))
-        and pgid not in trigger.pgids
+        pgid for pgid in found if is_postgres_id(pgid, trigger.name) and pgid not in trigger.pgids
     ]
     if not former:
         return []

@@ -5,13 +5,12 @@ PostgreSQL manual: "Dependency Tracking", ``pg_depend``, ``pg_get_triggerdef``.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import Any, Final
 
 from pgtrigger import ddl, sql
-from pgtrigger.catalog import OrphanFunction
-from pgtrigger.compiler import fingerprint
+from pgtrigger.catalog import OURS, OrphanFunction
+from pgtrigger.compiler import fingerprint, is_postgres_id
 from pgtrigger.migrations._changes import declared_on
 
 # Triggers of ours whose WHEN or UPDATE OF uses a column; Postgres refuses to change its type, and
@@ -47,12 +46,14 @@ class Dependent:
         self.state = state.decode() if isinstance(state, bytes) else state
         self.db_table = sql.quote_relation(model._meta.db_table, schema)
 
+    @property
+    def declared(self) -> str:
+        """The hash of its declaration."""
+        return fingerprint.declared_hash(self.comment)
+
     def is_named(self, name: str) -> bool:
         """Whether this is a trigger of that declared name."""
-        return (
-            re.fullmatch(rf"pgtrigger_{re.escape(name.lower())}_[0-9a-f]{{5}}", self.pgid)
-            is not None
-        )
+        return is_postgres_id(self.pgid, name)
 
     def drop_sql(self) -> list[str]:
         """Make room for the change of the column."""
@@ -75,9 +76,8 @@ class Dependent:
     def _declared_sql(self) -> list[str]:
         # As the migrations have it: what Postgres shows has the casts that the old type took, and
         # would go on comparing numbers as text.
-        declared = (self.comment or "").partition(":")[0]
         for trigger in declared_on(self.model) if self.intact else ():
-            if self.pgid in trigger.pgids and declared.endswith(trigger.definition_hash):
+            if self.pgid in trigger.pgids and self.declared.endswith(trigger.definition_hash):
                 part = trigger.parts[trigger.pgids.index(self.pgid)]
                 schema, _ = sql.relation(self.db_table)
                 return trigger.part_sql(part, self.db_table, schema)
@@ -93,9 +93,7 @@ class Dependent:
 def dependents_of(connection: Any, model: Any, column: str) -> list[Dependent]:
     """The triggers of ours whose definition uses a column."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            _DEPENDENTS, [sql.quote_relation(model._meta.db_table), column, r"pgtrigger\_%"]
-        )
+        cursor.execute(_DEPENDENTS, [sql.quote_relation(model._meta.db_table), column, OURS])
         return [Dependent(model, column, row) for row in cursor.fetchall()]
 
 
@@ -105,7 +103,7 @@ def functions_of(connection: Any, db_table: str) -> list[str]:
         cursor.execute(
             "SELECT DISTINCT pg_catalog.pg_get_functiondef(tgfoid) FROM pg_catalog.pg_trigger "
             "WHERE tgrelid = pg_catalog.to_regclass(%s) AND NOT tgisinternal AND tgname LIKE %s",
-            [sql.quote_relation(db_table), r"pgtrigger\_%"],
+            [sql.quote_relation(db_table), OURS],
         )
         return [definition for (definition,) in cursor.fetchall()]
 

@@ -52,14 +52,9 @@ def satisfies(operation: Any, dependency: OperationDependency) -> bool:
     return isinstance(operation, CreateModel | AlterModelTable) and operation.name_lower == name
 
 
-def waits_for_table(key: ModelKey, state: Any) -> list[OperationDependency]:
-    """The dependencies of a trigger on a table that migrations of another app make and change."""
-    app_label, name = key
-    create = OperationDependency.Type.CREATE
-    model = state.models.get(key)
-    fields = [None, *(model.fields if model else ())]
-    created = [OperationDependency(app_label, name, field, create) for field in fields]
-    return [*created, OperationDependency(app_label, name, None, TABLE)]
+def waits_for_table(key: ModelKey) -> OperationDependency:
+    """The dependency of a trigger on a table that migrations of another app make and change."""
+    return OperationDependency(*key, None, TABLE)
 
 
 def bases_in_other_apps(key: ModelKey, state: Any) -> Iterator[ModelKey]:

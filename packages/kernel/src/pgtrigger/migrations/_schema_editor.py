@@ -15,7 +15,7 @@ from django.db import DatabaseError, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations import AddField, AlterField, RenameField
 
-from pgtrigger import catalog, conf, ddl, sql
+from pgtrigger import catalog, conf, ddl
 from pgtrigger.catalog import InstalledTrigger
 from pgtrigger.errors import InstallationError
 from pgtrigger.migrations._changes import (
@@ -33,6 +33,7 @@ from pgtrigger.migrations._dependents import (
     dependents_of,
     functions_of,
 )
+from pgtrigger.migrations._extending import extend
 from pgtrigger.trigger import Trigger
 
 
@@ -105,9 +106,7 @@ class TriggerSchemaEditor(BaseDatabaseSchemaEditor):
             for trigger in getattr(model._meta, "triggers", None) or ():
                 found |= ddl.as_installed(compiled(trigger, model), db_table)
         else:
-            schemas = [schema for schema in [sql.relation(db_table)[0]] if schema]
-            read = catalog.read(self.connection, tables=[db_table], schemas=schemas)
-            found |= read.of_table(db_table)
+            found |= catalog.read(self.connection, tables=[db_table]).of_table(db_table)
         return ddl.drop_functions_sql([*found.values()])
 
     def alter_field(self, model: Any, old_field: Any, new_field: Any, strict: bool = False) -> None:
@@ -191,7 +190,7 @@ class TriggerSchemaEditor(BaseDatabaseSchemaEditor):
             return
         found = catalog.read(self.connection, tables=[db_table], all_schemas=True)
         now = found.of_table(db_table).get(dependent.pgid)
-        if now is None or now.comment != (dependent.comment or "").partition(":")[0]:
+        if now is None or now.comment != dependent.declared:
             return
         dependent.db_table = db_table
         try:
@@ -249,31 +248,26 @@ def with_triggers(editor: type[Any]) -> type[Any]:
 def extend_migration(kind: type[Any]) -> None:
     """Make migrations tell the schema editor which one it works for."""
     for name in ("apply", "unapply"):
-        original = getattr(kind, name)
-        if not getattr(original, "extended_by_pgtrigger", False):
-            setattr(kind, name, _telling(original))
+        extend(kind, name, _telling)
 
 
 def _telling(original: Any) -> Any:
-    @functools.wraps(original)
     def tell(self: Any, project_state: Any, schema_editor: Any, *args: Any, **kwargs: Any) -> Any:
         schema_editor.migration = self
         return original(self, project_state, schema_editor, *args, **kwargs)
 
-    tell.extended_by_pgtrigger = True  # type: ignore[attr-defined]
     return tell
 
 
 def extend_schema_editor(wrapper: type[Any]) -> None:
     """Make a PostgreSQL backend hand out schema editors that know about triggers."""
-    original = wrapper.schema_editor
+    extend(wrapper, "schema_editor", _with_triggers)
 
-    @functools.wraps(original)
+
+def _with_triggers(original: Any) -> Any:
     def schema_editor(self: Any, *args: Any, **kwargs: Any) -> Any:
         if not conf.schema_editor():
             return original(self, *args, **kwargs)
         return with_triggers(self.SchemaEditorClass)(self, *args, **kwargs)
 
-    if not getattr(original, "extended_by_pgtrigger", False):
-        schema_editor.extended_by_pgtrigger = True  # type: ignore[attr-defined]
-        wrapper.schema_editor = schema_editor
+    return schema_editor

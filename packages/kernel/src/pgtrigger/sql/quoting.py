@@ -196,15 +196,15 @@ def _adapted(value: Any) -> str:
     try:
         from psycopg import sql as driver  # noqa: PLC0415  # whichever driver is there
     except ImportError:
-        from psycopg2 import extensions  # noqa: PLC0415
+        from psycopg2 import extensions  # noqa: PLC0415  # the other one
 
         try:
             return str(extensions.adapt(value).getquoted().decode())
-        except Exception as error:
+        except Exception as error:  # a driver's adapter may raise anything
             raise _no_literal(value) from error
     try:
         return driver.Literal(value).as_string(None).strip()
-    except Exception as error:
+    except Exception as error:  # as above
         raise _no_literal(value) from error
 
 
