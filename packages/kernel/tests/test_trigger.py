@@ -33,6 +33,24 @@ def test_truncate_beside_row_level_is_a_part_of_its_own(operation, expected):
     assert parts(operation=operation) == expected
 
 
+def test_operations_with_conditions_of_their_own_are_parts_of_their_own(live):
+    class Labelled(pgtrigger.Trigger):
+        when = pgtrigger.After
+
+        def get_condition_for(self, model, operation):
+            return pgtrigger.Condition(
+                "NEW.stock < 0" if operation == "INSERT" else "OLD.stock < 0"
+            )
+
+    trigger = Labelled(name="labelled", operation=Insert | Update | Delete, func="RETURN NULL;")
+    assert [(p.operation, p.condition) for p in trigger.compile(Product).parts] == [
+        ("INSERT", "NEW.stock < 0"),
+        ("UPDATE OR DELETE", "OLD.stock < 0"),
+    ]
+    live(Product, trigger)
+    assert len(definitions("shop_product")) == 2
+
+
 def test_at_statement_level_all_operations_are_one_part():
     operation = Insert | Delete | Truncate
     assert parts(operation=operation, level=pgtrigger.Statement) == [

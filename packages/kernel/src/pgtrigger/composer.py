@@ -87,9 +87,13 @@ class Composer(Trigger):
             return None
         return _tables(operation)
 
-    def _when_expression(self, model: Model) -> str:
+    def _when_expression(
+        self, model: Model, operation: clauses.Operation, condition: Condition | None
+    ) -> str:
         # At statement level the function itself looks for rows that meet the condition.
-        return "" if self.get_level() == clauses.Statement else super()._when_expression(model)
+        if self.get_level() == clauses.Statement:
+            return ""
+        return super()._when_expression(model, operation, condition)
 
     def render_func(self, model: Model) -> str:
         if self.get_level() != clauses.Statement:

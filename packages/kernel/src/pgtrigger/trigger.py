@@ -104,6 +104,13 @@ class Trigger(Declaration):
         """The condition under which it fires."""
         return self.condition
 
+    def get_condition_for(self, model: Model, operation: str) -> Condition | None:
+        """The condition of one operation, such as ``"INSERT"``, in a type where they differ.
+
+        Operations with different conditions become Postgres triggers of their own.
+        """
+        return self.get_condition(model)
+
     def get_declare(self, model: Model) -> Iterable[tuple[str, str]]:
         """The variables of its function, as ``(name, type)`` pairs."""
         return self.declare or []
@@ -134,7 +141,8 @@ class Trigger(Declaration):
 
     def render_condition(self, model: Model) -> str:
         """The ``WHEN (…)`` clause, or nothing."""
-        expression = self._when_expression(model)
+        assert self.operation is not None
+        expression = self._when_expression(model, self.operation, self.get_condition(model))
         return f"WHEN ({expression})" if expression else ""
 
     def render_execute(self, model: Model) -> str:
@@ -145,17 +153,17 @@ class Trigger(Declaration):
         """SQL text with its common indentation and surrounding white space removed."""
         return textwrap.dedent(text).strip()
 
-    def _when_expression(self, model: Model) -> str:
-        condition = self.get_condition(model)
+    def _when_expression(
+        self, model: Model, operation: clauses.Operation, condition: Condition | None
+    ) -> str:
         if condition is None:
             return ""
         expression = condition.resolve(model)
-        assert self.operation is not None
         rows = sql.rows_used(expression)
-        for row, operation in (("OLD", "INSERT"), ("NEW", "DELETE")):
-            if row in rows and operation in self.operation.names:
+        for row, name in (("OLD", "INSERT"), ("NEW", "DELETE")):
+            if row in rows and name in operation.names:
                 raise self.refused(
-                    f"its condition reads {row}, which an operation {operation} does not have: "
+                    f"its condition reads {row}, which an operation {name} does not have: "
                     f"{expression}",
                     model,
                 )
@@ -186,15 +194,27 @@ class Trigger(Declaration):
         assert self.operation is not None
         operations = [self._on_columns(member, model) for member in self.operation.members]
         if self.get_level() == clauses.Row:
-            rows = [o for o in operations if o.name != "TRUNCATE"]
-            groups = [rows, [o for o in operations if o.name == "TRUNCATE"]]
+            groups = self._alike(model, operations)
         elif any(self.get_referencing(model, operation) for operation in operations):
             # Postgres refuses transition tables on more than one event.
             groups = [[operation] for operation in operations]
         else:
             groups = [operations]
-        groups = [group for group in groups if group]
         return [self._part(model, group, first=group is groups[0]) for group in groups]
+
+    def _alike(
+        self, model: Model, operations: Iterable[clauses.Operation]
+    ) -> list[list[clauses.Operation]]:
+        """The operations, in groups that one Postgres trigger can stand for; truncation last."""
+        groups: dict[tuple[str, ...], list[clauses.Operation]] = {}
+        for operation in operations:
+            key: tuple[str, ...] = ("TRUNCATE",)
+            if operation.name != "TRUNCATE":
+                condition = self.get_condition_for(model, operation.name)
+                when = str(self.get_when(model, operation.name))
+                key = ("", when, self._when_expression(model, operation, condition))
+            groups.setdefault(key, []).append(operation)
+        return list(groups.values())
 
     def get_referencing(
         self, model: Model, operation: clauses.Operation
@@ -214,6 +234,7 @@ class Trigger(Declaration):
         truncates = label == "truncate"
         level = clauses.Statement if truncates else self.get_level()
         referencing = None
+        condition = None if truncates else self.get_condition_for(model, operations[0].name)
         if level == clauses.Statement and len(operations) == 1:
             referencing = self.get_referencing(model, operations[0])
         return Part(
@@ -221,7 +242,7 @@ class Trigger(Declaration):
             when=str(self.get_when(model, operations[0].name)),
             operation=" OR ".join(map(str, operations)),
             level=str(level),
-            condition="" if truncates else self._when_expression(model),
+            condition=self._when_expression(model, operations[0], condition),
             referencing=str(referencing or ""),
             timing=str(self.timing or ""),
         )
