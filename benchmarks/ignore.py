@@ -1,97 +1,100 @@
-"""What the mechanism under `pgtrigger.ignore` adds to statements, on a table without triggers."""
+"""What `pgtrigger.ignore` adds to statements, beside the released django-pgtrigger in one run.
 
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
-from typing import Any
+Both run the same workloads, each in a process and environment of its own, and take turns.
+"""
 
-from django.db import connection, transaction
-from measure import Clock, Line, Samples, Scale, relative, rounds
-from tables import Table, execute, reconnect
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
-import pgtrigger
+from django.db import connection
+from environments import clean_environment, interpreter_with
+from measure import Line, Samples, Scale, relative
+from projects import server_url
 
-IN_TRANSACTION_BAR, AUTOCOMMIT_BAR = 1.03, 1.25
-WRITE = "UPDATE ignore_rows SET amount = amount + 1 WHERE id = %s"
-READ = "SELECT amount FROM ignore_rows WHERE id = %s"
+PEER = "django-pgtrigger>=4.17,<5"
+WORKER = Path(__file__).with_name("ignore_worker.py")
+BARS = {
+    "update in a transaction": 1.03,
+    "update by SQL in a transaction": 1.03,
+    "read in a transaction": 1.03,
+    "update in autocommit": 1.25,
+    "update by SQL in autocommit": 1.25,
+    "read in autocommit": 1.03,
+    "ignore() of 1,000 around an update": 1.5,
+    "the same, in a transaction of its own": 1.5,
+    "the same, all in one transaction": 1.5,
+    "read outside any ignore": 1.01,
+    "update outside any ignore": 1.01,
+    "read by SQL outside any ignore": 1.01,
+}
 
-Context = Callable[[], Any]
 
+class Contender:
+    """A process that runs the workloads with one of the packages."""
 
-@contextmanager
-def unwatched() -> Iterator[None]:
-    """The connection as it is without us."""
-    driver, wrappers = connection.connection, [*connection.execute_wrappers]
-    factory = driver.cursor_factory
-    connection.execute_wrappers.clear()
-    driver.cursor_factory = getattr(factory, "unwatched", factory)
-    yield
-    connection.execute_wrappers.extend(wrappers)
-    driver.cursor_factory = factory
+    def __init__(self, python: Path | str, table: str, statements: int, ours: bool) -> None:
+        self.samples: dict[str, Samples] = {}
+        arguments = [str(python), str(WORKER), server_url(), table, str(statements)]
+        self.process = subprocess.Popen(
+            arguments,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=None if ours else clean_environment(),
+        )
+        self.sees_cpu = self._answer()["sees_cpu"]
+
+    def __enter__(self) -> "Contender":
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.process.communicate()
+
+    def _answer(self) -> dict:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.process.args} ended with {self.process.wait()}")
+        return json.loads(line)
+
+    def round(self, *, counts: bool) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        for name, (wall, cpu) in self._answer().items():
+            if counts:
+                samples = self.samples.setdefault(name, Samples())
+                samples.wall.append(wall)
+                if self.sees_cpu:
+                    samples.cpu.append(cpu)
+
+    def compare(self, case: str, statements: int) -> Line:
+        base, with_it = self.samples[f"{case} without"], self.samples[f"{case} with"]
+        return relative(case, base, with_it, per=statements, bar=BARS[case])
 
 
 def run(scale: Scale) -> Iterator[Line]:
-    statements = scale.pick(500, 20)
-    reconnect()
-    table = Table("ignore_rows", 1_000).create()
-    trigger = pgtrigger.Protect(name="unheard_of", operation=pgtrigger.Delete)
-    trigger.register(table.model())
-    uri = "benchmarks.IgnoreRows:unheard_of"
-
-    def several(statement: str, *contexts: Context) -> Callable[[], None]:
-        def work() -> None:
-            with ExitStack() as stack:
-                for context in contexts:
-                    stack.enter_context(context())
-                cursor = stack.enter_context(connection.cursor())
-                for number in range(1, statements + 1):
-                    cursor.execute(statement, [number])
-
-        return work
-
-    def small_transactions(context: Context) -> Callable[[], None]:
-        def work() -> None:
-            for number in range(1, statements + 1):
-                with transaction.atomic(), context(), connection.cursor() as cursor:
-                    cursor.execute(WRITE, [number])
-
-        return work
-
-    def ignored() -> pgtrigger.ignore:
-        return pgtrigger.ignore(uri)
-
-    pairs = {
-        "write in a transaction": (
-            several(WRITE, transaction.atomic),
-            several(WRITE, transaction.atomic, ignored),
-            IN_TRANSACTION_BAR,
-        ),
-        "read in a transaction": (
-            several(READ, transaction.atomic),
-            several(READ, transaction.atomic, ignored),
-            IN_TRANSACTION_BAR,
-        ),
-        "write in autocommit": (several(WRITE), several(WRITE, ignored), AUTOCOMMIT_BAR),
-        "read in autocommit": (several(READ), several(READ, ignored), IN_TRANSACTION_BAR),
-        "transactions of one write": (
-            small_transactions(nullcontext),
-            small_transactions(ignored),
-            None,
-        ),
-        "read outside any ignore": (several(READ, unwatched), several(READ), IN_TRANSACTION_BAR),
-    }
-    works = {
-        f"{case} {which}": work
-        for case, (*both, _bar) in pairs.items()
-        for which, work in zip(("without", "with"), both, strict=True)
-    }
-    reconnect()
-    clock = Clock(connection, client=True)
-
-    def work(name: str, samples: Samples) -> None:
-        execute("VACUUM ignore_rows")
-        clock.time(works[name], samples)
-
-    samples = rounds(works, scale.pick(25, 2), work)
-    for case, (*_both, bar) in pairs.items():
-        base, ours = samples[f"{case} without"], samples[f"{case} with"]
-        yield relative(case, base, ours, per=statements, bar=bar)
+    connection.close()
+    statements = scale.pick(300, 20)
+    peer = interpreter_with(PEER)
+    with ExitStack() as stack:
+        ours = stack.enter_context(Contender(sys.executable, "ignore_ours", statements, True))
+        both = [ours]
+        if peer is not None:
+            theirs = Contender(peer, "ignore_theirs", statements, False)
+            both.append(stack.enter_context(theirs))
+        for turn in range(scale.pick(25, 2) + 1):
+            for contender in both if turn % 2 else reversed(both):
+                contender.round(counts=turn > 0)
+        for case in BARS:
+            line = ours.compare(case, statements)
+            if peer is not None:
+                released = theirs.compare(case, statements)
+                line = line._replace(
+                    note=f"{line.note}; django-pgtrigger {released.ratio:.2f}, {released.note}"
+                )
+            yield line

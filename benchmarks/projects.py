@@ -112,14 +112,21 @@ class Project:
         samples.wall.append(time.perf_counter() - begin)
 
 
+def server_url(database: str | None = None) -> str:
+    """The URL of a database of the server, by default of the one that benchmarks are run in."""
+    known = connection.settings_dict
+    return "postgresql://{user}:{password}@/{database}?host={host}&port={port}".format(
+        **{key: connection.get_connection_params().get(key, "") for key in ("user", "password")},
+        database=known["NAME"] if database is None else database,
+        host=known["HOST"],
+        port=known["PORT"],
+    )
+
+
 @contextmanager
 def projects(*names: str) -> Iterator[dict[str, Project]]:
     """Projects in a temporary directory."""
-    url = "postgresql://{user}:{password}@/?host={host}&port={port}".format(
-        **{key: connection.get_connection_params().get(key, "") for key in ("user", "password")},
-        host=connection.settings_dict["HOST"],
-        port=connection.settings_dict["PORT"],
-    )
+    url = server_url(database="")
     made = {}
     with tempfile.TemporaryDirectory(prefix="pgtrigger-benchmark-") as directory:
         for name in names:

@@ -40,7 +40,7 @@ def test_a_trial_run_prints_the_machine_and_a_table_for_each_subject(server):
     for heading in ("case", "by hand", "ours", "ratio", "bar", "verdict"):
         assert output.count(heading) >= 2, heading
     assert "AnyChange, true on all rows, after an ignore" in output
-    assert "write in autocommit" in output
+    assert "update in autocommit" in output
     assert databases(server.url) == []
 
 

@@ -122,7 +122,7 @@ CLAUSES = {
     "moment": ({}, "BEFORE UPDATE", "AFTER UPDATE"),
     "level": ({"ignorable": False}, "FOR EACH ROW", "FOR EACH STATEMENT"),
     "arguments": ({}, "()", "('x')"),
-    "no guard": ({}, " WHEN (", " WHEN (true OR "),
+    "no guard": ({}, "WHEN ((NOT", "WHEN ((true OR NOT"),
     "names of the transition tables": (
         {
             "when": pgtrigger.After,

@@ -16,6 +16,7 @@ import pytest
 from django.db import IntegrityError, connection, connections, transaction
 
 import pgtrigger
+from pgtrigger.checks import check_poolers
 from pgtrigger.session import local_settings
 from runtime_state.probe import QUIET, URI, WRITE, ignored, notes, psycopg3
 from shop.database import rows, run, value
@@ -249,3 +250,10 @@ def test_a_block_of_code_finds_the_state_and_leaves_none(bounced, statement):
             run(statement.format(write))
     assert notes() == ["quiet"] * 2 * SERVERS
     assert [ignored() for _ in range(2 * SERVERS)] == [False] * 2 * SERVERS
+
+
+@pytest.mark.parametrize("cursors", [True, False])
+def test_the_check_tells_of_the_pooler_unless_it_is_prepared_for(bounced, cursors):
+    connections["default"].settings_dict["DISABLE_SERVER_SIDE_CURSORS"] = not cursors
+    found = check_poolers(None, databases=["default"])
+    assert [message.id for message in found] == (["pgtrigger.W002"] if cursors else [])

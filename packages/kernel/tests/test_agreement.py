@@ -358,7 +358,7 @@ def test_the_wrapper_is_attached_once_and_comes_first(order):
     connection.close()
     connection.ensure_connection()
     assert connection.execute_wrappers == before
-    assert before[0].__module__ == "pgtrigger.agreement"
+    assert before[0].__module__ == "pgtrigger.supervision"
 
 
 def test_deferred_triggers_find_at_the_commit_what_holds_then(autocommit_live):

@@ -8,7 +8,7 @@ from django.core import checks
 
 import pgtrigger
 from pgtrigger import checks as ours
-from pgtrigger.checks import check_triggers
+from pgtrigger.checks import check_poolers, check_triggers
 from pgtrigger.errors import PluginError
 from pgtrigger.registry import registry
 from project.routers import Router
@@ -104,3 +104,13 @@ def test_a_plugin_that_cannot_be_used_is_an_error(messages, monkeypatch):
 
 def test_django_runs_them():
     assert check_triggers in checks.registry.registry.get_checks()
+
+
+def test_without_a_database_no_connection_is_looked_at():
+    assert check_poolers(None) == []
+
+
+@pytest.mark.django_db
+def test_a_connection_without_a_pooler_and_other_databases_are_nothing_to_say(django_db_blocker):
+    with django_db_blocker.unblock():
+        assert check_poolers(None, databases=["default", "sqlite"]) == []

@@ -380,3 +380,24 @@ def test_a_legacy_trigger_runs(live):
     assert Product.objects.get().note is None
     Product.objects.update(stock=2)
     assert Product.objects.get().note == "fired"
+
+
+@pytest.mark.parametrize(
+    ("func", "in_when"),
+    [
+        ("NEW.stock = NEW.stock + 1; RETURN NEW;", True),
+        ("RETURN NEW;", True),
+        ("NEW.updated = 'select'; RETURN NEW;", True),
+        ("RAISE EXCEPTION 'no';", False),
+        ("INSERT INTO shop_log (text) VALUES ('x'); RETURN NEW;", False),
+        ("PERFORM 1; RETURN NEW;", False),
+        ("NEW.stock = (SELECT 1); RETURN NEW;", False),
+    ],
+)
+def test_the_guard_stands_where_it_costs_least(func, in_when):
+    compiled = pgtrigger.Trigger(
+        name="guarded", when=pgtrigger.Before, operation=pgtrigger.Update, func=func
+    ).compile(Product)
+    assert ("current_setting" in compiled.source) is not in_when
+    (part,) = compiled.parts
+    assert any("current_setting" in text for text in compiled.part_sql(part, "t")) is in_when

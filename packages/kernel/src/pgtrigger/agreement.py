@@ -1,41 +1,32 @@
-"""Makes the server agree with what the task wants, before each statement that could tell.
+"""What is known of the settings of a server connection, and the queries that write them.
 
-One wrapper for each PostgreSQL connection writes settings that are local to the transaction; the
-statement itself is passed on as it came. PostgreSQL manual: "SET", ``set_config``, "Customized
-Options", "Pipeline Mode".
+PostgreSQL manual: "SET", ``set_config``, "Customized Options".
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import functools
 import types
-from collections.abc import Callable, Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from django.db import DatabaseError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pgtrigger import sql
-from pgtrigger.errors import sqlstate
-from pgtrigger.statements import Kind, kind_of, may_undo_settings
-from pgtrigger.wanted import Wanted, current
+from pgtrigger.wanted import Layer, Wanted, current
 
 # What libpq says of a connection's transaction, and of its pipeline.
-_IDLE: Final = 0
-_ACTIVE: Final = 1
-_IN_TRANSACTION: Final = 2
+IDLE: Final = 0
+ACTIVE: Final = 1
+IN_TRANSACTION: Final = 2
 _PIPELINE_ON: Final = 1
-
-_INVALID_TRANSACTION_TERMINATION: Final = "2D000"
 
 
 class Agreement:
     """What is known of the settings of one server connection in its current transaction."""
 
     def __init__(self) -> None:
+        self.is_supervised = False  # while a statement runs that the wrapper looks after
         self.forget()
 
     def forget(self) -> None:
@@ -44,35 +35,65 @@ class Agreement:
         self.applied: dict[str, str] = {}
         self.written: dict[str, set[str]] = {}
         self.doubtful = False
+        self._goal: Wanted | None = None
+        self._endings = 0
 
     def doubt(self) -> None:
         """Something may have undone settings: write them anew before the next statement."""
         self.applied = {}
         self.doubtful = True
+        self._goal = None
+
+    def settle(self, goal: Wanted) -> None:
+        """The server has what a task wants."""
+        self._goal, self._endings = goal, Layer.endings
+
+    def is_settled(self, goal: Wanted) -> bool:
+        """Whether the server is known to have what a task wants, if its transaction goes on."""
+        return self._goal is goal and self._endings == Layer.endings
 
     def changes(self, settings: Mapping[str, str]) -> dict[str, str]:
         """The settings to write, so that the server has these and otherwise what it had before."""
         goal = {**self.before, **settings}
         return {name: value for name, value in goal.items() if self.applied.get(name) != value}
 
+    def record(self, wanted: Mapping[str, str], changes: Mapping[str, str], before: Any) -> None:
+        """Note what has been written, and what the server had before, in the same order."""
+        for name, value in zip(changes, before, strict=True):
+            if value not in self.written.setdefault(name, set()):
+                self.before[name] = value
+        for name in changes.keys() & wanted.keys():
+            self.written[name].add(changes[name])
+        self.applied |= changes
+        self.doubtful = False
+
 
 def agreement_of(connection: BaseDatabaseWrapper) -> Agreement:
     """What is known of the settings of a connection."""
-    held: Agreement = connection.__dict__.setdefault("_pgtrigger_agreement", Agreement())
+    known = connection.__dict__
+    if "_pgtrigger_agreement" not in known:
+        known["_pgtrigger_agreement"] = Agreement()
+    held: Agreement = known["_pgtrigger_agreement"]
     return held
 
 
-def _transaction_status(connection: Any) -> int:
+def transaction_status(connection: Any) -> int:
+    """What the driver knows of a connection's transaction: one of libpq's numbers."""
     driver = connection.connection
     if hasattr(driver, "pgconn"):
         return int(driver.pgconn.transaction_status)
     return int(driver.get_transaction_status())
 
 
-def _is_open(connection: Any) -> bool:
+def is_open(connection: Any) -> bool:
     """Whether there is a transaction that settings can be written in."""
-    status = _transaction_status(connection)
-    return status == _IN_TRANSACTION or (status == _ACTIVE and _in_pipeline_mode(connection))
+    status = transaction_status(connection)
+    return status == IN_TRANSACTION or (status == ACTIVE and _in_pipeline_mode(connection))
+
+
+def can_be_written(connection: Any) -> bool:
+    """Whether settings can be written, be it that this begins the transaction."""
+    return transaction_status(connection) == IDLE or is_open(connection)
 
 
 def _in_pipeline_mode(connection: Any) -> bool:
@@ -80,205 +101,101 @@ def _in_pipeline_mode(connection: Any) -> bool:
     return getattr(driver, "pipeline_status", 0) == _PIPELINE_ON
 
 
-def _in_transaction(connection: Any) -> bool:
+def in_transaction(connection: Any) -> bool:
     """Whether a statement will run in a transaction that outlives it."""
-    if _transaction_status(connection) == _ACTIVE and _in_pipeline_mode(connection):
+    if transaction_status(connection) == ACTIVE and _in_pipeline_mode(connection):
         if connection.in_atomic_block:
             return True
         with connection.wrap_database_errors, connection.connection.pipeline():
             pass  # A synchronisation of the caller's own pipeline, which tells where it stands.
-    if _transaction_status(connection) != _IDLE:
+    if transaction_status(connection) != IDLE:
         return True
     # The first statement without autocommit begins a transaction; what we knew is of an older one.
     agreement_of(connection).forget()
     return not connection.connection.autocommit
 
 
-def _set(
-    connection: Any,
-    settings: Mapping[str, str],
+def query_for_libpq(settings: Iterable[str], **options: Any) -> str:
+    """`_query` with libpq's placeholders."""
+    return _query(settings, "${}".format, **options)
+
+
+def query_for_driver(settings: Iterable[str], **options: Any) -> str:
+    """`_query` with the placeholders of the drivers."""
+    query = _query(settings, lambda _number: "\0", **options)  # what no setting's name can hold
+    return query.replace("%", "%%").replace("\0", "%s")
+
+
+remembered_query = functools.lru_cache(maxsize=64)(query_for_libpq)
+
+
+def _query(
+    settings: Iterable[str],
+    placeholder: Callable[[int], str],
     *,
     local: bool = True,
+    returning: bool = True,
     only_if: Mapping[str, set[str]] = types.MappingProxyType({}),
-) -> list[str]:
-    """Write settings and return the values that they had, all in one statement.
-
-    On a cursor of the driver: the statement is not the caller's to see, log or count.
+) -> str:
+    """The query that writes settings and returns what they had, each followed by a truth value.
 
     Args:
-        connection: what to write them on.
-        settings: their values by name.
+        settings: their names; the query takes the values in this order.
+        placeholder: how the driver writes the place of a value, by its number from 1.
         local: for the transaction, and not for the session.
+        returning: whether to tell the values that they had.
         only_if: the values that a setting must have to be written, by name.
     """
 
-    def call(name: str, value: str) -> str:
+    def call(number: int, name: str) -> str:
         found = f"current_setting({sql.string(name)}, true)"
-        write = f"set_config({sql.string(name)}, {sql.string(value)}, {sql.literal(local)})"
+        write = f"set_config({sql.string(name)}, {placeholder(number)}, {sql.literal(local)})"
+        write += " IS NULL"  # it would return the value, which may be long
         if name in only_if:
             ours = ", ".join(map(sql.string, sorted(only_if[name])))
             write = f"CASE WHEN {found} IN ({ours}) THEN {write} END"
-        return f"{found}, {write}"
+        return f"{found}, {write}" if returning else write
 
-    calls = ", ".join(call(name, value) for name, value in settings.items())
-    with connection.wrap_database_errors, connection.connection.cursor() as cursor:
-        cursor.execute(f"SELECT {calls}".replace("%", "%%"), ())
-        row = cursor.fetchone() or ()
-    return [value or "" for value in row[::2]]
+    return "SELECT " + ", ".join(call(number, name) for number, name in enumerate(settings, 1))
+
+
+def write(connection: Any, settings: Mapping[str, str], **options: Any) -> list[str]:
+    """Write settings and return the values that they had, all in one statement.
+
+    On a cursor of the driver: the statement is not the caller's to see, log or count. Options are
+    those of `_query`.
+    """
+    with connection.wrap_database_errors, unwatched_cursor(connection) as cursor:
+        cursor.execute(query_for_driver(settings, **options), [*settings.values()])
+        return [value or "" for value in (cursor.fetchone() or ())[::2]]
+
+
+def unwatched_cursor(connection: Any) -> Any:
+    """A cursor of the driver whose statements are not looked at."""
+    driver = connection.connection
+    factory = getattr(driver.cursor_factory, "unwatched", None)
+    if factory is None:
+        return driver.cursor()
+    return factory(driver) if hasattr(driver, "pgconn") else driver.cursor(cursor_factory=factory)
+
+
+def due(connection: Any, goal: Wanted) -> tuple[dict[str, str], dict[str, set[str]]]:
+    """The settings to write on an open transaction, and the values that some must have for it."""
+    agreement = agreement_of(connection)
+    wanted = goal.settings(connection.alias)
+    changes = agreement.changes(wanted)
+    # After a rollback it is not known whether a setting is ours to take back or the caller's own.
+    restored = changes.keys() - wanted.keys() if agreement.doubtful else set()
+    return changes, {name: agreement.written[name] for name in restored}
 
 
 def synchronise(connection: Any) -> None:
     """Make the open transaction of a connection agree with what the task wants."""
-    agreement = agreement_of(connection)
-    wanted = current.get().settings(connection.alias)
-    changes = agreement.changes(wanted)
-    if not changes:
+    agreement, goal = agreement_of(connection), current.get()
+    if agreement.is_settled(goal):
         return
-    # After a rollback it is not known whether a setting is ours to take back or the caller's own.
-    restored = changes.keys() - wanted.keys() if agreement.doubtful else set()
-    only_if = {name: agreement.written[name] for name in restored}
-    for name, before in zip(changes, _set(connection, changes, only_if=only_if), strict=True):
-        if before not in agreement.written.setdefault(name, set()):
-            agreement.before[name] = before
-    for name in changes.keys() & wanted.keys():
-        agreement.written[name].add(changes[name])
-    agreement.applied |= changes
-    agreement.doubtful = False
-
-
-def wrapper(execute: Any, statement: Any, params: Any, many: bool, context: Any) -> Any:
-    """Run a statement when the server agrees; one of Django's ``execute_wrappers``."""
-    connection = context["connection"]
-    goal = current.get()
-    if not goal.layers and not agreement_of(connection).before:
-        return execute(statement, params, many, context)
-    settings = goal.settings(connection.alias)
-    if connection.connection is None or not (settings or agreement_of(connection).before):
-        return execute(statement, params, many, context)
-    if not _in_transaction(connection):
-        if not settings:
-            return execute(statement, params, many, context)
-        run = functools.partial(execute, statement, params, many, context)
-        return _in_autocommit(connection, goal, kind_of(statement, connection), run, context)
-    if _transaction_status(connection) == _IDLE or _is_open(connection):
-        synchronise(connection)
-    try:
-        return execute(statement, params, many, context)
-    finally:
-        if may_undo_settings(statement, connection):
-            agreement_of(connection).doubt()
-
-
-def _in_autocommit(
-    connection: Any, goal: Wanted, kind: Kind, run: Callable[[], Any], context: Any
-) -> Any:
-    settings = goal.settings(connection.alias)
-    match kind:
-        case Kind.TRANSACTION_CONTROL:
-            return run()
-        case Kind.OTHER if not goal.for_reads(connection.alias):
-            return run()
-        case Kind.OUTSIDE_TRANSACTION if not goal.for_reads(connection.alias):
-            return run()
-        case Kind.OUTSIDE_TRANSACTION:
-            return _in_session(connection, settings, run)
-        case Kind.PROCEDURE:
-            try:
-                return _in_short_transaction(connection, run)
-            except DatabaseError as error:
-                # It ends transactions by itself, and nothing of it has happened yet.
-                if sqlstate(error) != _INVALID_TRANSACTION_TERMINATION:
-                    raise
-            return _in_session(connection, settings, run)
-    named = getattr(context["cursor"], "name", None)
-    if kind is Kind.SINGLE and not named and hasattr(connection.connection, "pipeline"):
-        return _in_pipeline(connection, settings, run)
-    return _in_short_transaction(connection, run)
-
-
-def _in_pipeline(connection: Any, settings: Mapping[str, str], run: Callable[[], Any]) -> Any:
-    # The statements of a pipeline up to its sync are one transaction, sent in one round trip.
-    calls = ", ".join(
-        f"set_config({sql.string(name)}, {sql.string(value)}, true)"
-        for name, value in settings.items()
-    )
-    with connection.wrap_database_errors, connection.connection.pipeline():
-        connection.connection.execute(f"SELECT {calls}".replace("%", "%%"), ())
-        return run()
-
-
-def _in_session(connection: Any, settings: Mapping[str, str], run: Callable[[], Any]) -> Any:
-    # Refuses a transaction, so the settings are the session's for as long as it runs.
-    names = [*settings]
-    before = _set(connection, settings, local=False)
-    try:
-        result = run()
-    except BaseException:
-        with contextlib.suppress(DatabaseError):
-            _set(connection, dict(zip(names, before, strict=True)), local=False)
-        raise
-    _set(connection, dict(zip(names, before, strict=True)), local=False)
-    return result
-
-
-def _in_short_transaction(connection: Any, run: Callable[[], Any]) -> Any:
-    with (
-        connection.wrap_database_errors,
-        connection.connection.cursor() as cursor,
-        _short_transaction(connection, cursor),
-    ):
-        return run()
-
-
-@contextmanager
-def _short_transaction(connection: Any, cursor: Any) -> Generator[None]:
-    cursor.execute("BEGIN")
-    try:
-        _set(connection, current.get().settings(connection.alias))
-        yield
-    except BaseException:
-        # A server that is gone has told so already.
-        with contextlib.suppress(connection.Database.Error):
-            cursor.execute("ROLLBACK")
-        raise
-    cursor.execute("COMMIT")
-
-
-def before_commit(connection: Any) -> None:
-    """Deferred triggers fire at the commit, and must find what holds then."""
-    if (
-        (current.get().layers or agreement_of(connection).before)
-        and connection.connection is not None
-        and _is_open(connection)
-    ):
-        synchronise(connection)
-
-
-@contextmanager
-def around(connection: Any) -> Generator[None]:
-    """Let what bypasses the wrapper, such as COPY, run with the settings that the task wants."""
-    settings = current.get().settings(connection.alias)
-    if not settings and not agreement_of(connection).before:
-        yield
-    elif _in_transaction(connection):
-        if _transaction_status(connection) == _IDLE or _is_open(connection):
-            synchronise(connection)
-        yield
-    else:
-        with connection.connection.cursor() as cursor, _short_transaction(connection, cursor):
-            yield
-
-
-def synchronise_open_transactions() -> None:
-    """Let what bypasses the wrapper (COPY, procedure calls) find the new state too."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    else:
-        return  # An event loop must not wait for a database.
-    for connection in connections.all(initialized_only=True):
-        if connection.vendor != "postgresql" or connection.connection is None:
-            continue
-        if connection.in_atomic_block and _is_open(connection):
-            synchronise(connection)
+    changes, only_if = due(connection, goal)
+    if changes:
+        before = write(connection, changes, only_if=only_if)
+        agreement.record(goal.settings(connection.alias), changes, before)
+    agreement.settle(goal)

@@ -13,7 +13,7 @@ from django.db.migrations import Migration
 from django.db.models.signals import post_migrate
 
 from pgtrigger import conf
-from pgtrigger.checks import check_triggers
+from pgtrigger.checks import check_poolers, check_triggers
 from pgtrigger.lookups import IsDistinctFrom, IsNotDistinctFrom
 from pgtrigger.meta import allow_triggers
 from pgtrigger.migrations._commands import extend_command
@@ -44,6 +44,7 @@ class PgTriggerConfig(AppConfig):
                 attach(connection)
         post_migrate.connect(after_migrate, dispatch_uid="pgtrigger")
         checks.register(check_triggers, checks.Tags.models)
+        checks.register(check_poolers, checks.Tags.database)
         for command in ("makemigrations", "migrate"):
             _extend(command)
         extend_migration(Migration)

@@ -66,3 +66,36 @@ def _check_trigger(model: Model, trigger: Trigger) -> list[CheckMessage]:
 
 def _error(model: Model, error: Exception | str, hint: str, number: str) -> CheckMessage:
     return Error(str(error), hint=f"{hint} {_PAGE}#{number}.", obj=model, id=f"pgtrigger.{number}")
+
+
+def check_poolers(
+    app_configs: Sequence[Any] | None, databases: Sequence[str] | None = None, **kwargs: Any
+) -> list[CheckMessage]:
+    """Check that connections through a pooler are set up for it: ``check --database``."""
+    messages: list[CheckMessage] = []
+    for alias in databases or ():
+        connection: Any = connections[alias]
+        if (
+            connection.vendor == "postgresql"
+            and not connection.settings_dict.get("DISABLE_SERVER_SIDE_CURSORS")
+            and _is_pooled(connection)
+        ):
+            messages.append(
+                Warning(
+                    f'Database "{alias}" is reached through a pooler or proxy, but '
+                    f"DISABLE_SERVER_SIDE_CURSORS is not set. If it pools transactions, "
+                    f".iterator() fails, and some settings of pgtrigger can reach other clients.",
+                    hint=f"Set DISABLE_SERVER_SIDE_CURSORS for it. {_PAGE}#W002.",
+                    id="pgtrigger.W002",
+                )
+            )
+    return messages
+
+
+def _is_pooled(connection: Any) -> bool:
+    """Whether the process at the other end is another one than the server has for us."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        (pid,) = cursor.fetchone()
+    info = connection.connection.info
+    return bool(info.backend_pid != pid)

@@ -87,6 +87,24 @@ def column_name(field: models.Field[Any, Any]) -> str:
     return field.column
 
 
+def column_named(name: str, model: type[models.Model]) -> str:
+    """The column that a declaration names by its field, or by its own name.
+
+    Raises `FieldLookupError` for what is neither.
+    """
+    try:
+        return column_name(concrete_field(model, name))
+    except FieldLookupError as error:
+        if any(field.column == name for field in columns_of(model)):
+            return name
+        raise FieldLookupError(f"pgtrigger.UpdateOf({name!r}): {error}") from None
+
+
+def generated_columns(model: type[models.Model]) -> set[str]:
+    """The columns that the database computes."""
+    return {column_name(field) for field in columns_of(model) if is_generated(field)}
+
+
 def is_generated(field: models.Field[Any, Any]) -> bool:
     """Whether the database computes this column (``GeneratedField``)."""
     return bool(getattr(field, "generated", False))

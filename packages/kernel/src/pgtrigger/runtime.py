@@ -13,7 +13,7 @@ from asgiref.sync import sync_to_async
 from django.db import connections, models
 
 from pgtrigger import catalog, clauses, sql
-from pgtrigger.compiler import IGNORE_SETTING
+from pgtrigger.compiler import EVERYTHING, IGNORE_SETTING
 from pgtrigger.errors import (
     DatabaseNotSupportedError,
     DeclarationError,
@@ -63,7 +63,8 @@ class _Selection(NamedTuple):
                 raise DeclarationError(
                     f'Trigger "{uri}" cannot be ignored: it is declared with ignorable=False.'
                 )
-        return frozenset(registry.ignore_name(model, trigger) for model, trigger in ignorable)
+        names = frozenset(registry.ignore_name(model, trigger) for model, trigger in ignorable)
+        return names if self.is_partial else names | {EVERYTHING}
 
     @property
     def is_partial(self) -> bool:
@@ -90,7 +91,9 @@ def _names_of_many(version: int, selection: _Selection) -> frozenset[str]:
 
 @functools.lru_cache(maxsize=64)
 def _array(names: frozenset[str]) -> str:
-    return sql.array(sorted(names))
+    # Where everything is meant, the text begins with that. The names are for functions that
+    # django-pgtrigger has installed.
+    return sql.array(sorted(names, key=lambda name: (name != EVERYTHING, name)))
 
 
 def _is_type(value: Any, base: type) -> bool:

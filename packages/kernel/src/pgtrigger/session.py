@@ -7,20 +7,23 @@ each see their own.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
+import re
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any, Self
+from typing import Any, Final, Self
 
-from django.db import DatabaseError
-
-from pgtrigger.agreement import synchronise_open_transactions
+from pgtrigger.errors import DeclarationError
 from pgtrigger.wanted import Entry, Layer, Wanted, current
+
+# What Postgres takes for a custom setting since version 14.
+_SETTING: Final = re.compile(r"[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*)*")
 
 
 class Context:
     """Holds layers for the SQL of the current task: ``with``, ``async with``, or a decorator.
+
+    Entering and leaving run no SQL: the next statement makes the server agree.
 
     Args:
         layers: makes the layers, when the context is entered.
@@ -32,15 +35,7 @@ class Context:
     def __enter__(self) -> Self:
         before = current.get()
         entry = Entry(self, tuple(self._layers()), _place())
-        current.set(
-            Wanted((*before.layers, *entry.layers), before.sessions, (*before.entries, entry))
-        )
-        if entry.layers:
-            try:
-                synchronise_open_transactions()
-            except BaseException:
-                current.set(before)
-                raise
+        current.set(Wanted((*before.layers, *entry.layers), (*before.entries, entry)))
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -55,9 +50,7 @@ class Context:
         # Not the earlier state as it was: contexts may overlap.
         layers = tuple(layer for layer in before.layers if layer not in entry.layers)
         entries = tuple(each for each in before.entries if each is not entry)
-        current.set(Wanted(layers, before.sessions, entries))
-        if entry.layers and not before.sessions:
-            _synchronise_after(exc_info)
+        current.set(Wanted(layers, entries))
 
     async def __aenter__(self) -> Self:
         return self.__enter__()
@@ -83,12 +76,6 @@ class Context:
         return wrapped
 
 
-def _synchronise_after(exc_info: tuple[object, ...]) -> None:
-    # A server that is gone must not hide what the block has raised.
-    with contextlib.suppress(*([DatabaseError] if any(exc_info) else [])):
-        synchronise_open_transactions()
-
-
 def _place() -> tuple[int, int]:
     """The thread and the task that the caller is in."""
     try:
@@ -99,21 +86,13 @@ def _place() -> tuple[int, int]:
 
 
 class Session(Context):
-    """Contexts within it run no SQL when they are left; the next statement makes up for it."""
+    """Contexts within it run no SQL when they are left. They never do, so it changes nothing.
+
+    It is there for code that is written for django-pgtrigger.
+    """
 
     def __init__(self, databases: Iterable[str] | None = None) -> None:
         super().__init__(lambda: ())
-
-    def __enter__(self) -> Self:
-        before = current.get()
-        current.set(Wanted(before.layers, before.sessions + 1, before.entries))
-        return self
-
-    def __exit__(self, *exc_info: object) -> None:
-        before = current.get()
-        current.set(Wanted(before.layers, before.sessions - 1, before.entries))
-        if not before.sessions - 1:
-            _synchronise_after(exc_info)
 
 
 def local_settings(*, databases: Iterable[str] | None = None, **settings: str) -> Context:
@@ -123,14 +102,24 @@ def local_settings(*, databases: Iterable[str] | None = None, **settings: str) -
         databases: the aliases; all PostgreSQL databases by default.
         **settings: text by name; a double underscore stands for the dot of a custom setting.
 
+    Raises:
+        DeclarationError: what cannot be the name of a setting.
+
     Example::
 
         with session.local_settings(myapp__reason="import"):
             order.save()  # its triggers read current_setting('myapp.reason', true)
     """
     aliases = None if databases is None else [*databases]
+    texts = {name.replace("__", "."): value for name, value in settings.items()}
+    for name in texts:
+        if not _SETTING.fullmatch(name):
+            raise DeclarationError(
+                f'"{name}" cannot be the name of a setting in Postgres: it is one or more words '
+                f"of letters, digits and _, with dots between them."
+            )
 
     def layer(name: str, value: str) -> Layer:
-        return Layer(name.replace("__", "."), lambda _outer: value, str, databases=aliases)
+        return Layer(name, lambda _outer: value, str, databases=aliases)
 
-    return Context(lambda: [layer(name, value) for name, value in settings.items()])
+    return Context(lambda: [layer(name, value) for name, value in texts.items()])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import re
 from typing import Any, Final
 
@@ -41,7 +42,6 @@ _CONCURRENTLY: Final = re.compile(r"\b(INDEX|REINDEX|DETACH)\b.*?\bCONCURRENTLY\
 _UNDOES: Final = frozenset(
     ["ROLLBACK", "ABORT", "COMMIT", "CHAIN", "BEGIN", "START", "RESET", "DISCARD"]
 )
-_MAY_UNDO: Final = re.compile(r"\b(" + "|".join(_UNDOES) + r")\b", re.IGNORECASE)
 # A function in the place of a table is there for what it returns, or for what it does.
 _FUNCTION: Final = re.compile(
     r"\b(FROM|JOIN|LATERAL)\s+(LATERAL\s+|ROWS\s+FROM\s*\(\s*)*(?!SELECT\b|VALUES\b|LATERAL\b)"
@@ -64,6 +64,10 @@ def text_of(statement: Any, connection: Any) -> str:
 def kind_of(statement: Any, connection: Any) -> Kind:
     """Tell the kind of a statement, which is only looked at."""
     text = text_of(statement, connection)
+    return _remembered_kind(text) if len(text) < _SHORT else _kind(text)
+
+
+def _kind(text: str) -> Kind:
     head = _HEAD.match(text)
     words = (head["words"] or "").upper() if head else ""
     first = words.split(maxsplit=1)[0] if words else ""
@@ -91,6 +95,11 @@ def kind_of(statement: Any, connection: Any) -> Kind:
     return Kind.OTHER
 
 
+# Most statements of a program are the same few texts with other parameters.
+_SHORT: Final = 4_096
+_remembered_kind = functools.lru_cache(maxsize=256)(_kind)
+
+
 def _several(text: str) -> bool:
     pieces = [token for token in sql.tokens(text) if token.kind not in ("space", "comment")]
     ends = [index for index, token in enumerate(pieces) if token.text == ";"]
@@ -100,7 +109,15 @@ def _several(text: str) -> bool:
 def may_undo_settings(statement: Any, connection: Any) -> bool:
     """Whether a statement may roll back or reset settings, or begin another transaction."""
     text = text_of(statement, connection)
+    return _remembered_undoing(text) if len(text) < _SHORT else _may_undo(text)
+
+
+def _may_undo(text: str) -> bool:
     # Most statements have none of the words even in their literals.
-    return bool(_MAY_UNDO.search(text)) and any(
+    capitals = text.upper()
+    return any(word in capitals for word in _UNDOES) and any(
         token.kind == "word" and token.text.upper() in _UNDOES for token in sql.tokens(text)
     )
+
+
+_remembered_undoing = functools.lru_cache(maxsize=256)(_may_undo)

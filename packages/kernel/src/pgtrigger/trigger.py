@@ -7,12 +7,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Protocol
 
 from pgtrigger import clauses, sql
-from pgtrigger.columns import column_name, columns_of, concrete_field, is_generated
+from pgtrigger.columns import column_named, generated_columns
 from pgtrigger.compiler import CompiledTrigger, Part, function_name, postgres_id
 from pgtrigger.conditions import Condition
 from pgtrigger.declaration import Declaration, Model
-from pgtrigger.errors import FieldLookupError
 from pgtrigger.functions import Func, template_values
+
+Status = tuple[str, bool | None]
 
 
 class Undo(Protocol):
@@ -32,9 +33,7 @@ class Lifecycle(Protocol):
     def enable(self, trigger: Trigger, model: Any, database: str | None) -> Undo: ...
     def disable(self, trigger: Trigger, model: Any, database: str | None) -> Undo: ...
     def allow_migrate(self, model: Any, database: str | None) -> bool: ...
-    def status(
-        self, trigger: Trigger, model: Any, database: str | None
-    ) -> tuple[str, bool | None]: ...
+    def status(self, trigger: Trigger, model: Any, database: str | None) -> Status: ...
 
 
 class Trigger(Declaration):
@@ -173,26 +172,19 @@ class Trigger(Declaration):
                 "pgtrigger.Composer compiles the condition against the transition tables",
                 model,
             )
-        if self.get_when(model) == clauses.Before:
-            self._refuse_generated(model, expression)
-        return expression
-
-    def _refuse_generated(self, model: Model, expression: str) -> None:
-        generated = {column_name(field) for field in columns_of(model) if is_generated(field)}
-        if not generated:
-            return
-        used = sql.row_columns(expression, "NEW")
-        if generated & used or "*" in used:
+        generated = generated_columns(model) if self.get_when(model) == clauses.Before else set()
+        if generated and not (generated | {"*"}).isdisjoint(sql.row_columns(expression, "NEW")):
             raise self.refused(
                 f"its condition reads the generated column {', '.join(sorted(generated))} of NEW, "
                 f"which is computed only after a trigger with pgtrigger.Before has run",
                 model,
             )
+        return expression
 
     def get_parts(self, model: Model) -> list[Part]:
         """The Postgres triggers that stand for this declaration; the first has its Postgres id."""
         assert self.operation is not None
-        operations = [self._on_columns(member, model) for member in self.operation.members]
+        operations = [_on_columns(member, model) for member in self.operation.members]
         if self.get_level() == clauses.Row:
             groups = self._alike(model, operations)
         elif any(self.get_referencing(model, operation) for operation in operations):
@@ -206,13 +198,12 @@ class Trigger(Declaration):
         self, model: Model, operations: Iterable[clauses.Operation]
     ) -> list[list[clauses.Operation]]:
         """The operations, in groups that one Postgres trigger can stand for; truncation last."""
-        groups: dict[tuple[str, ...], list[clauses.Operation]] = {}
+        groups: dict[tuple[bool, str, str], list[clauses.Operation]] = {}
         for operation in operations:
-            key: tuple[str, ...] = ("TRUNCATE",)
-            if operation.name != "TRUNCATE":
-                condition = self.get_condition_for(model, operation.name)
-                when = str(self.get_when(model, operation.name))
-                key = ("", when, self._when_expression(model, operation, condition))
+            truncates = operation.name == "TRUNCATE"
+            condition = None if truncates else self.get_condition_for(model, operation.name)
+            expression = self._when_expression(model, operation, condition)
+            key = truncates, str(self.get_when(model, operation.name)), expression
             groups.setdefault(key, []).append(operation)
         return list(groups.values())
 
@@ -229,37 +220,24 @@ class Trigger(Declaration):
         return clauses.Referencing(old=old, new=new) if old or new else None
 
     def _part(self, model: Model, operations: list[clauses.Operation], *, first: bool) -> Part:
-        uri = self.get_uri(model)
-        label = "-".join(operation.name.lower() for operation in operations)
-        truncates = label == "truncate"
-        level = clauses.Statement if truncates else self.get_level()
-        referencing = None
-        condition = None if truncates else self.get_condition_for(model, operations[0].name)
+        pgid, name = self.get_pgid(model), operations[0].name
+        if not first:
+            label = "-".join(operation.name.lower() for operation in operations)
+            pgid = postgres_id(str(self.name), f"{self.get_uri(model)}#{label}")
+        level, condition, referencing = clauses.Statement, None, None
+        if operations != [clauses.Truncate]:
+            level, condition = self.get_level(), self.get_condition_for(model, name)
         if level == clauses.Statement and len(operations) == 1:
             referencing = self.get_referencing(model, operations[0])
         return Part(
-            pgid=self.get_pgid(model) if first else postgres_id(str(self.name), f"{uri}#{label}"),
-            when=str(self.get_when(model, operations[0].name)),
+            pgid=pgid,
+            when=str(self.get_when(model, name)),
             operation=" OR ".join(map(str, operations)),
             level=str(level),
             condition=self._when_expression(model, operations[0], condition),
             referencing=str(referencing or ""),
             timing=str(self.timing or ""),
         )
-
-    def _on_columns(self, operation: clauses.Operation, model: Model) -> clauses.Operation:
-        if not isinstance(operation, clauses.UpdateOf):
-            return operation
-        return clauses.UpdateOf(*(self._column(name, model) for name in operation.columns))
-
-    @staticmethod
-    def _column(name: str, model: Model) -> str:
-        try:
-            return str(concrete_field(model, name).column)
-        except FieldLookupError as error:
-            if any(field.column == name for field in columns_of(model)):
-                return name
-            raise FieldLookupError(f"pgtrigger.UpdateOf({name!r}): {error}") from None
 
     def compile(self, model: Model) -> CompiledTrigger:
         """Turn the declaration into plain SQL text for a model.
@@ -307,11 +285,15 @@ class Trigger(Declaration):
         """Whether the database routers let the model's table live in this database."""
         return self.lifecycle.allow_migrate(model, database)
 
-    def get_installation_status(
-        self, model: Any, database: str | None = None
-    ) -> tuple[str, bool | None]:
+    def get_installation_status(self, model: Any, database: str | None = None) -> Status:
         """The status, and whether it fires.
 
         One of INSTALLED, OUTDATED, UNINSTALLED and UNALLOWED, with None for the last two.
         """
         return self.lifecycle.status(self, model, database)
+
+
+def _on_columns(operation: clauses.Operation, model: Model) -> clauses.Operation:
+    if not isinstance(operation, clauses.UpdateOf):
+        return operation
+    return clauses.UpdateOf(*(column_named(name, model) for name in operation.columns))

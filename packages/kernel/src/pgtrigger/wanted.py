@@ -57,11 +57,9 @@ class Wanted:
     def __init__(
         self,
         layers: tuple[Layer, ...] = (),
-        sessions: int = 0,
         entries: tuple[Entry, ...] = (),
     ) -> None:
         self.layers = layers
-        self.sessions = sessions
         self.entries = entries
         self._settings: dict[str, Mapping[str, str]] = {}
         self._endings = Layer.endings

@@ -7,11 +7,18 @@ from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from pgtrigger.agreement import agreement_of, around, before_commit, wrapper
+from pgtrigger.agreement import Agreement, agreement_of
+from pgtrigger.supervision import (
+    around,
+    before_commit,
+    supervise,
+    wrapper,
+)
+from pgtrigger.wanted import current
 
 
 def attach(connection: Any, **kwargs: Any) -> None:
@@ -20,7 +27,10 @@ def attach(connection: Any, **kwargs: Any) -> None:
         return
     agreement_of(connection).forget()
     driver = connection.connection
-    driver.cursor_factory = _watched(driver.cursor_factory, weakref.ref(connection))
+    for kind in ("cursor_factory", "server_cursor_factory"):
+        if hasattr(driver, kind):
+            factory = _watched(getattr(driver, kind), weakref.ref(connection))
+            setattr(driver, kind, factory)
     if wrapper in connection.execute_wrappers:
         return
     connection.execute_wrappers.insert(0, wrapper)
@@ -40,11 +50,15 @@ def _rollback(connection: Any, rollback: Callable[[], None]) -> None:
 
 
 def _watched(factory: Any, connection: Callable[[], Any]) -> Any:
-    """A cursor class whose COPY and procedure calls run with the settings that the task wants."""
+    """A cursor class that is looked after also where nothing passes Django's wrappers."""
     # A pool hands a driver's connection out again, whose class is watched already.
     original = getattr(factory, "unwatched", None) or factory
     if not isinstance(original, type):
         return factory
+
+    django = connection()
+    agreement = agreement_of(django) if django is not None else Agreement()
+    del django  # which the class must not keep alive
 
     def within() -> Any:
         django = connection()
@@ -60,6 +74,27 @@ def _watched(factory: Any, connection: Callable[[], Any]) -> Any:
 
         return run
 
+    def executing(name: str, *, many: bool = False) -> Any:
+        method = getattr(original, name)
+
+        @functools.wraps(method)
+        def run(self: Any, statement: Any, *args: Any, **kwargs: Any) -> Any:
+            # Django's wrappers have looked after it already, or nothing is wanted.
+            if agreement.is_supervised or not (current.get().layers or agreement.before):
+                return method(self, statement, *args, **kwargs)
+            execute = functools.partial(method, self, statement, *args, **kwargs)
+            django = connection()
+            if django is None:
+                return execute()
+            return supervise(django, statement, execute, None if many else self)
+
+        return run
+
+    def stream(self: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        theirs: Any = original  # stream() is psycopg 3's
+        with within():
+            yield from theirs.stream(self, *args, **kwargs)
+
     @contextmanager
     def copy(self: Any, *args: Any, **kwargs: Any) -> Generator[Any]:
         theirs: Any = original  # copy() is psycopg 3's
@@ -68,8 +103,13 @@ def _watched(factory: Any, connection: Callable[[], Any]) -> Any:
 
     names = ("callproc", "copy_expert", "copy_from", "copy_to")
     methods = {name: called(name) for name in names if hasattr(original, name)}
+    methods |= {
+        name: executing(name, many=name == "executemany")
+        for name in ("execute", "executemany")
+        if hasattr(original, name)
+    }
     if hasattr(original, "copy"):
-        methods["copy"] = copy
+        methods |= {"copy": copy, "stream": stream}
     return type(original.__name__, (original,), {**methods, "unwatched": original})
 
 

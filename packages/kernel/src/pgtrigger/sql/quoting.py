@@ -38,7 +38,7 @@ RESERVED: Final = frozenset(
 )
 
 _PLAIN_IDENTIFIER = re.compile(r"[a-z_][a-z0-9_]*")
-_PLAIN_ELEMENT = re.compile(r"[\w-]+", re.ASCII)
+_PLAIN_ELEMENT = re.compile(r"[\w*-]+", re.ASCII)
 
 
 def quote(name: str) -> str:
