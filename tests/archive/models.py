@@ -1,0 +1,154 @@
+"""Models whose rows can be marked as deleted. None declares a trigger: each test puts its own."""
+
+from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+
+from pgtrigger_softdelete import (
+    DeletedWithField,
+    SoftDeleteManager,
+    SoftDeleteMixin,
+    SoftDeleteQuerySet,
+)
+
+
+class Shelf(SoftDeleteMixin, models.Model):
+    """The top of a chain of three."""
+
+    name = models.CharField(max_length=20, default="")
+    is_active = models.BooleanField(default=True)
+
+    objects = SoftDeleteManager()
+    all_objects = SoftDeleteQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self):
+        return self.name
+
+
+class Folder(SoftDeleteMixin, models.Model):
+    shelf = models.ForeignKey(Shelf, models.CASCADE, null=True, related_name="folders")
+    name = models.CharField(max_length=20, default="")
+    deleted_at = models.DateTimeField(null=True)
+    deleted_with = DeletedWithField()
+    labels = models.ManyToManyField("Label", through="Labelling")
+
+    objects = SoftDeleteManager()
+    all_objects = SoftDeleteQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["pk"]
+
+
+class Sheet(SoftDeleteMixin, models.Model):
+    folder = models.ForeignKey(Folder, models.CASCADE)
+    copied_to = models.ForeignKey(Folder, models.SET_NULL, null=True, related_name="copies")
+    state = models.CharField(max_length=20, default="kept")
+    deleted_with = DeletedWithField()
+
+    objects = SoftDeleteManager()
+    all_objects = SoftDeleteQuerySet.as_manager()
+
+
+class Label(SoftDeleteMixin, models.Model):
+    name = models.CharField(max_length=20, default="")
+    is_active = models.BooleanField(default=True)
+
+    objects = SoftDeleteManager()
+    all_objects = SoftDeleteQuerySet.as_manager()
+
+
+class Labelling(SoftDeleteMixin, models.Model):
+    folder = models.ForeignKey(Folder, models.CASCADE)
+    label = models.ForeignKey(Label, models.CASCADE)
+    is_active = models.BooleanField(default=True)
+
+    objects = SoftDeleteManager()
+    all_objects = SoftDeleteQuerySet.as_manager()
+
+
+class Note(models.Model):
+    """A child that is not soft-deleted."""
+
+    folder = models.ForeignKey(Folder, models.CASCADE, null=True)
+
+
+class Topic(SoftDeleteMixin, models.Model):
+    """A tree."""
+
+    parent = models.ForeignKey("self", models.CASCADE, null=True, related_name="children")
+    is_active = models.BooleanField(default=True)
+    deleted_with = DeletedWithField()
+
+    objects = SoftDeleteManager()
+    all_objects = SoftDeleteQuerySet.as_manager()
+
+
+class Remark(models.Model):
+    """What can be attached to anything."""
+
+    content_type = models.ForeignKey(ContentType, models.CASCADE)
+    object_id = models.BigIntegerField()
+    about = GenericForeignKey()
+
+
+class Box(SoftDeleteMixin, models.Model):
+    """A parent that Django has reasons to delete row by row."""
+
+    is_active = models.BooleanField(default=True)
+    remarks = GenericRelation(Remark)
+
+    objects = SoftDeleteManager()
+    all_objects = SoftDeleteQuerySet.as_manager()
+
+
+class Crate(Box):
+    """A child with a table of its own."""
+
+    size = models.IntegerField(default=1)
+    is_kept = models.BooleanField(default=True)
+
+
+class Chapter(models.Model):
+    """A composite key with a foreign key to it, which only the database knows."""
+
+    pk = models.CompositePrimaryKey("folder", "number")
+    folder = models.ForeignKey(Folder, models.CASCADE)
+    number = models.IntegerField()
+    is_active = models.BooleanField(default=True)
+
+
+class Peculiar(models.Model):
+    """Names that are words of SQL; the table is made by the test that needs it."""
+
+    id = models.BigIntegerField(primary_key=True, db_column="select")
+    order = models.TextField(null=True, db_column="order")
+    target = models.IntegerField(null=True, db_column="target")
+
+    class Meta:
+        managed = False
+        db_table = "group"
+
+
+class Kinds(models.Model):
+    """A field of each kind that can be a mark, nullable and not."""
+
+    flag = models.BooleanField(default=True)
+    flag_or_null = models.BooleanField(null=True, default=True)
+    gone = models.BooleanField(default=False)
+    text = models.CharField(max_length=60, default="live")
+    text_or_null = models.TextField(null=True)
+    number = models.IntegerField(default=0)
+    number_or_null = models.IntegerField(null=True)
+    day = models.DateField(null=True)
+    moment = models.DateTimeField(null=True)
+    user = models.CharField(max_length=60, default="ada")
+
+
+class Unlinked(models.Model):
+    """Its foreign key is not one of the database, and refers to a column that is not the key."""
+
+    shelf = models.ForeignKey(Shelf, models.CASCADE, db_constraint=False)
+    is_active = models.BooleanField(default=True)
