@@ -148,7 +148,7 @@ class Kinds(models.Model):
 
 
 class Unlinked(models.Model):
-    """Its foreign key is not one of the database, and refers to a column that is not the key."""
+    """Its foreign key is not one of the database."""
 
-    shelf = models.ForeignKey(Shelf, models.CASCADE, db_constraint=False)
+    shelf = models.ForeignKey(Shelf, models.DO_NOTHING, db_constraint=False)
     is_active = models.BooleanField(default=True)

@@ -11,7 +11,7 @@ from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 import pgtrigger
-from archive.models import Chapter, Crate, Folder, Kinds, Label, Peculiar, Shelf
+from archive.models import Crate, Folder, Kinds, Label, Peculiar, Shelf
 from pgtrigger.errors import DeclarationError, FieldLookupError
 from pgtrigger_softdelete import SoftDelete
 from shop.database import definitions, refused, rows, run, value

@@ -38,6 +38,39 @@ def own_row(model: Model, mark: Mark, cascade_field: str | None) -> str:
     return on_own_table(model._meta.db_table, Statement("UPDATE", after, "OLD"))
 
 
+# Where rows of one table are children of each other, one statement may delete both, and Postgres
+# refuses to delete a row that a trigger has changed meanwhile. So the children's turn comes when
+# the statement is through: the trigger that they follow is deferred until its end, but not until
+# that of the update by which a single row is marked.
+OWN_VARIABLES = [("marking", "TEXT")]
+_MARKING = "'pgtrigger_softdelete.marking'"
+
+
+def unfollowed(own: str) -> str:
+    """Mark a row without having its children follow at once."""
+    return (
+        f"marking := coalesce(current_setting({_MARKING}, true), '');\n"
+        f"PERFORM set_config({_MARKING}, TG_RELID::text, true);\n"
+        f"{own}\nPERFORM set_config({_MARKING}, marking, true);"
+    )
+
+
+def follow_now(pgid: str) -> str:
+    """At the end of a statement, have the children of all its rows follow.
+
+    Args:
+        pgid: the name of the deferred trigger that they follow.
+    """
+    move = f"'SET CONSTRAINTS %I.%I {{}}', TG_TABLE_SCHEMA, {sql.string(pgid)}"
+    return (
+        "IF TG_LEVEL = 'STATEMENT' THEN\n"
+        f"    IF current_setting({_MARKING}, true) IS DISTINCT FROM TG_RELID::text THEN\n"
+        f"        EXECUTE format({move.format('IMMEDIATE')});\n"
+        f"        EXECUTE format({move.format('DEFERRED')});\n"
+        "    END IF;\n    RETURN NULL;\nEND IF;"
+    )
+
+
 def state_changes(model: Model, mark: Mark) -> str:
     """True for an update by which a row becomes deleted, or live again."""
     return f"({mark.deleted_sql(model, 'OLD')}) <> ({mark.deleted_sql(model, 'NEW')})"

@@ -136,20 +136,23 @@ class SoftDelete(pgtrigger.Trigger):
         """On deletion; and, where there are parents and children, on updates of the mark."""
         parts = super().get_parts(model)
         if self.children(model):
-            condition = body.state_changes(model, self.mark)
-            parts.append(self._update_part(model, "follow", "AFTER", condition))
+            changes = body.state_changes(model, self.mark)
+            if self._meets_itself(model):
+                parts += [
+                    self._part_for(model, "follow", condition=changes, timing="DEFERRED"),
+                    self._part_for(model, "end", operation="UPDATE OR DELETE", level="STATEMENT"),
+                ]
+            else:
+                parts.append(self._part_for(model, "follow", condition=changes))
         if self.cascade_field:
-            condition = body.returns_alone(model, self.mark, self.cascade_field)
-            parts.append(self._update_part(model, "return", "BEFORE", condition))
+            returns = body.returns_alone(model, self.mark, self.cascade_field)
+            parts.append(self._part_for(model, "return", when="BEFORE", condition=returns))
         return parts
 
-    def _update_part(self, model: Model, purpose: str, when: str, condition: str) -> Part:
-        identity = f"{self.get_uri(model)}#{purpose}"
+    def _part_for(self, model: Model, purpose: str, **clauses: str) -> Part:
         return Part(
-            pgid=postgres_id(str(self.name), identity),
-            when=when,
-            operation="UPDATE",
-            condition=condition,
+            **{"when": "AFTER", "operation": "UPDATE", **clauses},
+            pgid=postgres_id(str(self.name), f"{self.get_uri(model)}#{purpose}"),
         )
 
     def get_declare(self, model: Model) -> Iterable[tuple[str, str]]:
@@ -158,12 +161,17 @@ class SoftDelete(pgtrigger.Trigger):
             variables += body.ORPHAN_VARIABLES
         if self.children(model):
             variables += [*LOCATE_VARIABLES, ("is_referred", "BOOLEAN")]
+        if self._meets_itself(model):
+            variables += body.OWN_VARIABLES
         return variables
 
     def render_func(self, model: Model) -> str:
         self._refuse_impossible(model)
         field, children = self.cascade_field, self.children(model)
-        texts = [body.own_row(model, self.mark, field), "RETURN NULL;"]
+        own = body.own_row(model, self.mark, field)
+        if self._meets_itself(model):
+            own = body.unfollowed(own)
+        texts = [own, "RETURN NULL;"]
         if body.may_be_orphaned(model):
             hint = f'Delete them really, within pgtrigger.ignore("{self.get_uri(model)}").'
             texts.insert(0, body.orphan(model, self.mark, self.orphaned, field, hint))
@@ -171,6 +179,9 @@ class SoftDelete(pgtrigger.Trigger):
             return "\n".join(texts)
         deletion = indent("\n".join(texts))
         texts = [f"IF TG_OP = 'DELETE' THEN\n{deletion}\nEND IF;"]
+        if self._meets_itself(model):
+            pgid = self._part_for(model, "follow").pgid
+            texts.insert(0, body.follow_now(pgid))
         if field:
             forget = indent(body.forget_parent(model, field))
             texts.append(f"IF TG_WHEN = 'BEFORE' THEN\n{forget}\nEND IF;")
@@ -188,6 +199,22 @@ class SoftDelete(pgtrigger.Trigger):
             DeclarationError: what a foreign key cannot do.
         """
         return chosen(model, self.cascade, lambda other: soft_delete_of(other) is not None)
+
+    def _meets_itself(self, model: Model) -> bool:
+        """Whether rows of one table can be children, however remote, of each other."""
+        table = model._meta.db_table
+        seen: set[str] = set()
+        found = self.children(model)
+        while found:
+            child = found.pop()
+            reached = child.model._meta.db_table
+            if reached == table:
+                return True
+            soft = soft_delete_of(child.model)
+            if reached not in seen and child.action == "soft" and soft:
+                found += soft.children(child.model)
+            seen.add(reached)
+        return False
 
     @staticmethod
     def _with_marks(children: list[Child]) -> list[body.Follower]:
