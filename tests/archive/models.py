@@ -152,3 +152,10 @@ class Unlinked(models.Model):
 
     shelf = models.ForeignKey(Shelf, models.DO_NOTHING, db_constraint=False)
     is_active = models.BooleanField(default=True)
+
+
+class Heap(models.Model):
+    """A tree whose instances Django deletes in its own way."""
+
+    parent = models.ForeignKey("self", models.CASCADE, null=True)
+    is_active = models.BooleanField(default=True)
