@@ -109,7 +109,8 @@ class SoftDeleteAdminMixin(ModelAdmin):  # type: ignore[type-arg]  # generic onl
         if obj is None or obj.pk is None:
             return False
         deleted = required_soft_delete(self.model).mark.deleted_q()
-        return self.model._base_manager.filter(deleted, pk=obj.pk).exists()
+        found: bool = self.model._base_manager.filter(deleted, pk=obj.pk).exists()
+        return found
 
     @admin.action(description="Restore selected %(verbose_name_plural)s", permissions=["change"])
     def restore_selected(self, request: Any, queryset: Any) -> None:

@@ -29,13 +29,13 @@ ORPHAN_VARIABLES = [("gone", "RECORD"), ("is_gone", "BOOLEAN"), ("was_orphaned",
 
 def own_row(model: Model, mark: Mark, cascade_field: str | None) -> str:
     """Mark the row that is being deleted, unless it has been before."""
-    live = f"({mark.deleted_sql(model, TARGET)}) IS FALSE"
 
     def after(row: str) -> str:
         sets = _mark_sets(model, mark, row, cascade_field, "NULL")
-        return f"AS {TARGET} SET {sets} WHERE {_same_row(model, row)} AND {live}"
+        return f"AS {TARGET} SET {sets} WHERE {_same_row(model, row)}"
 
-    return on_own_table(model._meta.db_table, Statement("UPDATE", after, "OLD"))
+    statement = Statement("UPDATE", after, "OLD")
+    return on_own_table(model._meta.db_table, statement, mark.live_row_sql(model, "OLD"))
 
 
 # Where rows of one table are children of each other, one statement may delete both, and Postgres
@@ -80,8 +80,8 @@ def returns_alone(model: Model, mark: Mark, cascade_field: str) -> str:
     """True for an update by which a row that went with its parent becomes live without it."""
     column = sql.quote(column_name(concrete_field(model, cascade_field)))
     return (
-        f"NEW.{column} IS NOT NULL AND ({mark.deleted_sql(model, 'OLD')}) "
-        f"AND NOT ({mark.deleted_sql(model, 'NEW')})"
+        f"NEW.{column} IS NOT NULL AND {mark.deleted_sql(model, 'OLD')} "
+        f"AND {mark.live_row_sql(model, 'NEW')}"
     )
 
 
@@ -122,7 +122,7 @@ def _follow_deletion(
     model: Model, child: Child, mark: Mark | None, cascade_field: str | None, hint: str
 ) -> str:
     table = child.model._meta.db_table
-    live = f" AND ({mark.deleted_sql(child.model, TARGET)}) IS FALSE" if mark else ""
+    live = f" AND {mark.live_row_sql(child.model, TARGET)}" if mark else ""
     match child.action:
         case "refuse":
             statement = Statement(
@@ -167,7 +167,7 @@ def _follow_restoration(model: Model, child: Child, mark: Mark, cascade_field: s
         Statement(
             "UPDATE",
             lambda row: (
-                f"AS {TARGET} SET {sets} WHERE {_refers(child, row)} AND ({deleted}) "
+                f"AS {TARGET} SET {sets} WHERE {_refers(child, row)} AND {deleted} "
                 f"AND {TARGET}.{column} = {_parent(model, row)}"
             ),
             "NEW",

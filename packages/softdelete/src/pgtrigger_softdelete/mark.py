@@ -104,11 +104,21 @@ class Mark:
 
     def deleted_sql(self, model: Model, row: str) -> str:
         """An SQL expression, never NULL, that tells whether a row is deleted."""
-        column = f"{row}.{self.column(model)}"
+        return self._compared(model, row, differs=self.is_expression)
+
+    def live_row_sql(self, model: Model, row: str) -> str:
+        """An SQL expression, never NULL, that tells whether a row is live."""
+        return self._compared(model, row, differs=not self.is_expression)
+
+    def _compared(self, model: Model, row: str, *, differs: bool) -> str:
+        told_by = self.value
         if self.is_expression:
-            live = self._literal(model, None if self.live is UNSET else self.live)
-            return f"{column} IS DISTINCT FROM {live}"
-        return f"{column} IS NOT DISTINCT FROM {self._literal(model, self.value)}"
+            told_by = None if self.live is UNSET else self.live
+        column, negation = f"{row}.{self.column(model)}", "NOT "
+        if told_by is None:
+            return f"{column} IS {negation if differs else ''}NULL"
+        literal = self._literal(model, told_by)
+        return f"{column} IS {'' if differs else negation}DISTINCT FROM {literal}"
 
     def refuse_null(self, model: Model) -> None:
         """Refuse NULL, deleted or live, in a column that cannot hold it."""
