@@ -112,12 +112,30 @@ class Crate(Box):
 
 
 class Chapter(models.Model):
-    """A composite key with a foreign key to it, which only the database knows."""
+    """A composite key, which no foreign key can refer to, and a code, which one can."""
 
     pk = models.CompositePrimaryKey("folder", "number")
     folder = models.ForeignKey(Folder, models.CASCADE)
     number = models.IntegerField()
+    code = models.CharField(max_length=10, unique=True)
     is_active = models.BooleanField(default=True)
+
+
+class Footnote(models.Model):
+    chapter = models.ForeignKey(Chapter, models.CASCADE, to_field="code", db_column="it's")
+    is_active = models.BooleanField(default=True)
+    deleted_with = DeletedWithField(db_column="with")
+
+
+class AuditedNote(models.Model):
+    """A child whose table is always in a schema of its own; made by the test that needs it."""
+
+    shelf = models.ForeignKey(Shelf, models.DO_NOTHING)
+    is_active = models.BooleanField(default=True)
+
+    class Meta:
+        managed = False
+        db_table = '"audited"."note"'
 
 
 class Peculiar(models.Model):
@@ -145,6 +163,7 @@ class Kinds(models.Model):
     day = models.DateField(null=True)
     moment = models.DateTimeField(null=True)
     user = models.CharField(max_length=60, default="ada")
+    labels = models.ManyToManyField("Label")
 
 
 class Unlinked(models.Model):

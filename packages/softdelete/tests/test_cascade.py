@@ -5,9 +5,23 @@ from django.db import IntegrityError, connection, models
 from django.db.models.functions import Now
 
 import pgtrigger
-from archive.models import Box, Folder, Label, Labelling, Note, Sheet, Shelf, Topic, Unlinked
+from archive.models import (
+    AuditedNote,
+    Box,
+    Chapter,
+    Folder,
+    Footnote,
+    Kinds,
+    Label,
+    Labelling,
+    Note,
+    Sheet,
+    Shelf,
+    Topic,
+    Unlinked,
+)
 from pgtrigger.errors import DeclarationError
-from pgtrigger_softdelete import SoftDelete
+from pgtrigger_softdelete import SoftDelete, SoftDeleteQuerySet
 from shop.database import column, definitions, refused, rows, run, statements, value
 
 
@@ -243,6 +257,42 @@ def test_each_foreign_key_can_have_its_own(live):
         (1, "gone", 2),
         (2, "kept", None),
     ]
+
+
+def test_rows_that_are_kept_are_there_when_their_parent_comes_back(live):
+    live(Kinds, soft("flag", cascade={"archive.Kinds_labels.kinds": "keep"}))
+    kinds = Kinds._base_manager.create()
+    kinds.labels.through.objects.create(kinds=kinds, label=Label._base_manager.create())
+    assert len(definitions("archive_kinds")) == 1
+    with statements() as sent:
+        SoftDeleteQuerySet(Kinds).delete()
+    assert len(sent) == 2
+    assert kinds.labels.through.objects.count() == 1
+
+
+def test_a_parent_with_a_composite_key(live):
+    live(Footnote, soft(cascade_field="deleted_with"))
+    live(Chapter, soft(cascade="soft"))
+    folder = Folder._base_manager.create(pk=7)
+    for number in (1, 2):
+        Chapter.objects.create(folder=folder, number=number, code=f"it's {number}")
+        Footnote.objects.create(chapter_id=f"it's {number}")
+    run("DELETE FROM archive_chapter WHERE number = 1")
+    found = 'SELECT "with" FROM archive_footnote WHERE NOT is_active'
+    assert rows(found) == [("archive.Chapter:[7, 1]",)]
+    run("UPDATE archive_chapter SET is_active = true")
+    assert rows(found) == []
+
+
+def test_a_child_whose_table_names_its_schema(live):
+    run("CREATE SCHEMA audited")
+    run("CREATE TABLE audited.note (id int, shelf_id int, is_active bool)")
+    run("INSERT INTO audited.note VALUES (1, 1, true), (2, 2, true)")
+    live(AuditedNote, soft())
+    live(Shelf, soft(cascade={"archive.AuditedNote.shelf": "soft"}))
+    Shelf._base_manager.bulk_create([Shelf(pk=1), Shelf(pk=2)])
+    run("DELETE FROM archive_shelf WHERE id = 1")
+    assert rows("SELECT id FROM audited.note WHERE is_active") == [(2,)]
 
 
 # --- Declarations -----------------------------------------------------------------------------

@@ -40,7 +40,10 @@ def test_a_field_is_needed_and_asked_for_first(kwargs):
         ({"when": pgtrigger.After}, '"when" is always'),
         ({"operation": pgtrigger.Update}, '"operation" is always'),
         ({"func": "RETURN NULL;"}, 'takes no "func"'),
-        ({"cascade": "hard"}, '"cascade" is one of "soft", "set_null", "refuse"; got \'hard\''),
+        (
+            {"cascade": "hard"},
+            '"cascade" is one of "soft", "set_null", "refuse", "keep"; got \'hard\'',
+        ),
         ({"cascade": {"a.B.c": "hard"}}, '"cascade" is one of'),
         ({"orphaned": "keep"}, '"orphaned" is one of "refuse", "delete", "set_null"'),
         ({"live": False}, '"live" and "value" are both False'),
@@ -167,6 +170,7 @@ def test_now_is_the_time_of_the_deletion_and_a_second_deletion_does_not_change_i
 def test_a_value_that_a_live_row_cannot_have_is_refused_where_it_is_restored():
     trigger = soft("text", value="deleted")
     assert trigger.compile(Kinds)
+    assert soft("text_or_null", value="deleted").mark.live_value(Kinds) is None
     with pytest.raises(DeclarationError, match='Declare the SoftDelete with "live"'):
         trigger.mark.live_value(Kinds)
 

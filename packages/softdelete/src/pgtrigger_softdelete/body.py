@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import assert_never
 
 import pgtrigger
 from pgtrigger import sql
@@ -145,16 +144,14 @@ def _follow_deletion(
                 lambda row: f"AS {TARGET} SET {column} = NULL WHERE {_refers(child, row)}",
                 "NEW",
             )
-        case "soft":
-            assert mark is not None  # relations.chosen() refuses this
+        case _:
+            assert mark is not None  # relations.chosen() refuses this of "soft"
 
             def after(row: str) -> str:
                 sets = _mark_sets(child.model, mark, TARGET, cascade_field, _parent(model, row))
                 return f"AS {TARGET} SET {sets} WHERE {_refers(child, row)}{live}"
 
             statement = Statement("UPDATE", after, "NEW")
-        case _:
-            assert_never(child.action)
     return on_child_table(table, statement)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, get_args
 
 from django.db import models
 
@@ -12,8 +12,8 @@ from pgtrigger.columns import column_name, columns_of
 from pgtrigger.declaration import Model
 from pgtrigger.errors import DeclarationError
 
-Cascade = Literal["soft", "set_null", "refuse"]
-CASCADES: Final = ("soft", "set_null", "refuse")
+Cascade = Literal["soft", "set_null", "refuse", "keep"]
+CASCADES: Final[tuple[Cascade, ...]] = get_args(Cascade)
 
 # By name, because those that the database carries out came with Django 6.1.
 _CASCADES: Final = ("CASCADE", "DB_CASCADE")
@@ -132,8 +132,7 @@ def _follows(
             return on_delete(key) in _CASCADES and is_soft(key.model)
         case "set_null":
             return on_delete(key) in (*_CASCADES, *_SETS_NULL)
-        case "refuse":
-            return True
+    return True
 
 
 def _refuse_impossible(child: Child, is_soft: Callable[[Model], bool]) -> None:

@@ -47,7 +47,8 @@ class SoftDelete(pgtrigger.Trigger):
         cascade: what happens to the rows that refer to the row, whether it was deleted or its
             field was updated. ``"soft"``: where the foreign key cascades and its model has a
             SoftDelete, they go with it, and come back with it. ``"set_null"``: they lose the
-            reference. ``"refuse"``: the deletion fails while there are live ones. A mapping from
+            reference. ``"refuse"``: the deletion fails while there are live ones. ``"keep"``: they
+            stay as they are, and Django is to leave them alone. A mapping from
             ``"app_label.Model.field"`` chooses for each foreign key. By default nothing happens
             in the database, and Django does what ``on_delete`` says.
         cascade_field: the name of a nullable text field, such as `DeletedWithField`, in which a
@@ -135,7 +136,7 @@ class SoftDelete(pgtrigger.Trigger):
     def get_parts(self, model: Model) -> list[Part]:
         """On deletion; and, where there are parents and children, on updates of the mark."""
         parts = super().get_parts(model)
-        if self.children(model):
+        if self._followers(model):
             changes = body.state_changes(model, self.mark)
             if self._meets_itself(model):
                 parts += [
@@ -159,7 +160,7 @@ class SoftDelete(pgtrigger.Trigger):
         variables = [*super().get_declare(model)]
         if body.may_be_orphaned(model):
             variables += body.ORPHAN_VARIABLES
-        if self.children(model):
+        if self._followers(model):
             variables += [*LOCATE_VARIABLES, ("is_referred", "BOOLEAN")]
         if self._meets_itself(model):
             variables += body.OWN_VARIABLES
@@ -167,7 +168,7 @@ class SoftDelete(pgtrigger.Trigger):
 
     def render_func(self, model: Model) -> str:
         self._refuse_impossible(model)
-        field, children = self.cascade_field, self.children(model)
+        field, children = self.cascade_field, self._followers(model)
         own = body.own_row(model, self.mark, field)
         if self._meets_itself(model):
             own = body.unfollowed(own)
@@ -200,11 +201,14 @@ class SoftDelete(pgtrigger.Trigger):
         """
         return chosen(model, self.cascade, lambda other: soft_delete_of(other) is not None)
 
+    def _followers(self, model: Model) -> list[Child]:
+        return [child for child in self.children(model) if child.action != "keep"]
+
     def _meets_itself(self, model: Model) -> bool:
         """Whether rows of one table can be children, however remote, of each other."""
         table = model._meta.db_table
         seen: set[str] = set()
-        found = self.children(model)
+        found = self._followers(model)
         while found:
             child = found.pop()
             reached = child.model._meta.db_table
