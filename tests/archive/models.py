@@ -178,3 +178,28 @@ class Heap(models.Model):
 
     parent = models.ForeignKey("self", models.CASCADE, null=True)
     is_active = models.BooleanField(default=True)
+
+
+class Rack(SoftDeleteMixin, models.Model):
+    """A parent to which the database itself looks after the foreign keys."""
+
+    is_active = models.BooleanField(default=True)
+
+    objects = SoftDeleteManager()
+    all_objects = SoftDeleteQuerySet.as_manager()
+
+
+if hasattr(models, "DB_CASCADE"):  # Django 6.1
+
+    class Tray(models.Model):
+        rack = models.ForeignKey(Rack, models.DB_CASCADE, null=True)
+        is_active = models.BooleanField(default=True)
+        deleted_with = DeletedWithField()
+
+    class Loose(models.Model):
+        rack = models.ForeignKey(Rack, models.DB_SET_NULL, null=True)
+        is_active = models.BooleanField(default=True)
+
+    class Fallen(models.Model):
+        rack = models.ForeignKey(Rack, models.DB_SET_DEFAULT, null=True, db_default=None)
+        is_active = models.BooleanField(default=True)
