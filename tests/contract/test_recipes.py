@@ -420,10 +420,6 @@ def test_several_schemas():
 
 
 # TODO for the plugin packages, when they exist (sections 3, 10, 13, 14):
-# - softdelete: soft deletion with an active-only manager (objects, all_objects,
-#   default_manager_name); the abstract BaseSoftDelete with ChildModel(BaseSoftDelete.Meta);
-#   composite keys; Django's cascade to other models; SoftDelete(field, value=False) with other
-#   values and NULL.
 # - fsm: FSM(field, transitions, separator) with unpublished, published, inactive; the same state
 #   may be saved; condition; any characters in states; NULL as a state of its own; the message
 #   ~Invalid transition of field "<field>" from "<old>" to "<new>" on table <table>;

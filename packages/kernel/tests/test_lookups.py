@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import pgtrigger
 from pgtrigger.conditions import Rows
 from pgtrigger.errors import DeclarationError, FieldLookupError
+from pgtrigger.lookups import expression_sql
 from shop.database import value
 from shop.models import Line, Maker, Order, Peculiar, Product
 
@@ -269,3 +270,23 @@ def test_deconstructing_a_q_gives_the_same_q():
 def test_the_server_agrees_that_it_is_boolean(products):
     text = Q(new__stock__gt=F("old__stock")).resolve_rows(Product, TABLE)
     assert value(f"SELECT bool_or({text}) FROM shop_product") is False
+
+
+def test_an_expression_becomes_sql_on_any_rows(products):
+    from shop.database import column
+
+    expression = Coalesce(F("old__note"), Value("50% it's {x} \\"))
+    text = expression_sql(expression, Product, TABLE)
+    found = column(f"SELECT {text} FROM shop_product WHERE name IN ('c', 'd') ORDER BY name")
+    assert found == ["", "50% it's {x} \\"]
+    assert expression_sql(F("new__stock") + 1, Product) == '(NEW."stock" + 1)'
+
+
+@pytest.mark.parametrize(
+    "expression", [models.F("stock"), models.F("stock") + 1, Abs(models.F("stock"))], ids=repr
+)
+def test_djangos_own_f_is_refused_however_deep_it_stands(expression):
+    with pytest.raises(DeclarationError, match=r"must reference .* use pgtrigger\.F"):
+        expression_sql(expression, Product)
+    with pytest.raises(DeclarationError, match=r"must reference .* use pgtrigger\.F"):
+        Q(new__stock=expression).resolve(Product)

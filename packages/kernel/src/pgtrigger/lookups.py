@@ -87,6 +87,12 @@ class _RowQuery(Query):
             lookups = self._within_row(field, path, lookups)
         return _RowColumn(getattr(self.rows, row), field), field, lookups
 
+    def resolve_ref(self, name: str, *args: Any, **kwargs: Any) -> Any:
+        # What Django's own F asks for, however deep in an expression it stands.
+        raise DeclarationError(
+            f'F({name!r}) must reference the "old__" or the "new__" row: use pgtrigger.F.'
+        )
+
     def _within_row(self, field: Any, path: str, lookups: list[str]) -> list[str]:
         target = field.target_field
         if lookups[0] in (target.name, target.attname) or (
@@ -174,6 +180,22 @@ class Q(models.Q, Condition):
 
     def resolve_rows(self, model: type[models.Model], rows: Rows) -> str:
         return _node(self, _RowQuery(model, rows), negated=False) or "TRUE"
+
+
+def expression_sql(expression: Any, model: type[models.Model], rows: Rows = VARIABLES) -> str:
+    """A Django expression on the columns of a trigger's rows, such as ``Now()``, as SQL.
+
+    Args:
+        expression: made of Django's functions and values, and of `F`.
+        model: the model whose trigger is being compiled.
+        rows: the names that the rows have where the SQL stands.
+
+    Raises:
+        DeclarationError: a plain Django ``F``, or a value that has no literal form.
+        FieldLookupError: a field that the model does not have.
+    """
+    query = _RowQuery(model, rows)
+    return _compile(_value(expression, query), query)
 
 
 def _node(node: models.Q, query: _RowQuery, *, negated: bool) -> str:

@@ -1,0 +1,114 @@
+"""The statements of a soft delete's function, in a form for each way to name their table.
+
+A static statement means the table that the search path finds, and plpgsql keeps its plan. Where
+that is not the table in question, the same statement is executed on the name of the right one.
+PostgreSQL manual: "PL/pgSQL", executing dynamic commands; "System Information Functions".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pgtrigger import sql
+
+# The row that the trigger is about, as a dynamic statement sees it.
+PARAMETER = "($1)"
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement on a table that is yet to be named.
+
+    Args:
+        before: its text up to the table.
+        after: its text after the table, for the name of the row that it is about.
+        row: that row in the function: ``OLD`` or ``NEW``.
+        into: the variable that takes its result, if it has one.
+    """
+
+    before: str
+    after: Callable[[str], str]
+    row: str
+    into: str = ""
+
+    def static(self, table: str) -> str:
+        """On a quoted table name."""
+        text = f"{self.before} {table} {self.after(self.row)}"
+        return f"{self.into} := ({text});" if self.into else f"{text};"
+
+    def dynamic(self, table: str) -> str:
+        """On the table that a ``regclass`` expression of the function names."""
+        before, after = sql.string(f"{self.before} "), sql.string(f" {self.after(PARAMETER)}")
+        into = f" INTO {self.into}" if self.into else ""
+        return f"EXECUTE {before} || {table}::text || {after}{into} USING {self.row};"
+
+
+def indent(text: str) -> str:
+    """The statements, one level deeper, but not the lines within literals and names."""
+    return "    " + "".join(
+        token.text.replace("\n", "\n    ") if token.kind == "space" else token.text
+        for token in sql.tokens(text)
+    )
+
+
+def on_own_table(db_table: str, statement: Statement, condition: str) -> str:
+    """Run a statement on the table that the trigger fired for, or on the whole of a partition.
+
+    All in one condition, because each one that plpgsql evaluates is felt in every row.
+    """
+    schema, name = sql.relation(db_table)
+    quoted = sql.quote_relation(db_table)
+    here = f"TG_TABLE_NAME = {sql.string(name)}"
+    if schema:
+        here += f" AND TG_TABLE_SCHEMA = {sql.string(schema)}"
+    else:
+        here += " AND pg_table_is_visible(TG_RELID)"
+    return (
+        f"IF {condition} AND (\n    {here}\n"
+        f"    OR pg_partition_root(TG_RELID) = to_regclass({sql.string(quoted)})\n)\n"
+        f"THEN\n{indent(statement.static(quoted))}\nELSIF {condition} THEN\n"
+        f"{indent(statement.dynamic(OWN_TABLE))}\nEND IF;"
+    )
+
+
+OWN_TABLE = "coalesce(pg_partition_root(TG_RELID), TG_RELID::regclass)"
+
+# Where the trigger's table is, and for a partition, the whole of it.
+LOCATE = (
+    f"root := {OWN_TABLE};\n"
+    "home := (SELECT own.relnamespace FROM pg_class AS own WHERE own.oid = root);"
+)
+LOCATE_VARIABLES = [("root", "REGCLASS"), ("home", "REGNAMESPACE"), ("child", "REGCLASS")]
+
+
+def on_child_table(db_table: str, statement: Statement, then: str = "") -> str:
+    """Run a statement on a table whose foreign key refers to the trigger's table.
+
+    It is looked for in the schema of that table, and, where it is not there, in all schemas in
+    which a table of its name has a foreign key to that table.
+    """
+    schema, name = sql.relation(db_table)
+    quoted = sql.quote_relation(db_table)
+    static = _lines(statement.static(quoted), then)
+    if schema:
+        return static
+    in_home = f"to_regclass(home::text || '.' || {sql.string(sql.quote(name))})"
+    return (
+        f"child := {in_home};\n"
+        f"IF child = to_regclass({sql.string(quoted)}) THEN\n{indent(static)}\nELSE\n"
+        "    FOR child IN\n"
+        f"        SELECT {in_home} WHERE {in_home} IS NOT NULL\n"
+        "        UNION\n"
+        "        SELECT key.conrelid::regclass FROM pg_class AS other\n"
+        "            JOIN pg_constraint AS key ON key.conrelid = other.oid\n"
+        f"        WHERE {in_home} IS NULL AND other.relname = {sql.string(name)}\n"
+        "            AND key.contype = 'f' AND key.conparentid = 0 AND key.confrelid = root\n"
+        "    LOOP\n"
+        f"{indent(indent(_lines(statement.dynamic('child'), then)))}\n"
+        "    END LOOP;\nEND IF;"
+    )
+
+
+def _lines(*texts: str) -> str:
+    return "\n".join(text for text in texts if text)
