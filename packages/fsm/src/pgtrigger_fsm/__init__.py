@@ -1,5 +1,5 @@
-"""The ``FSM`` trigger for pgtrigger. Empty of types in this release."""
+"""A column changes only along declared transitions: FSM."""
 
-from importlib.metadata import version
-
-__version__ = version("pgtrigger-fsm")
+from pgtrigger_fsm.transitions import ANY as ANY
+from pgtrigger_fsm.transitions import Transition as Transition
+from pgtrigger_fsm.triggers import FSM as FSM
