@@ -40,6 +40,13 @@ class Machine(NamedTuple):
                 values.append(value)
         return values
 
+    def starts(self) -> list[Any]:
+        """The states in which rows begin: the initial ones, else the field's default, if any."""
+        initial = self.trigger.get_initial()
+        if initial is not None:
+            return [*map(self.state.value, initial)]
+        return self.state.defaults()
+
     def transitions_from(self, source: Any) -> Iterator[Transition]:
         """What is declared from a state: one transition for each state that it leads to."""
         state = self.state

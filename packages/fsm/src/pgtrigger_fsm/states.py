@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models.fields import NOT_PROVIDED
 
 from pgtrigger import sql
 from pgtrigger.columns import column_name, comparable, concrete_field, offline_connection
@@ -113,3 +114,14 @@ class StateField:
         """The values of the field's choices; None where it has none."""
         choices = [value for value, _ in self.field.flatchoices]
         return [self.value(value) for value in choices] if choices else None
+
+    def defaults(self) -> list[Any]:
+        """The values of a new row that says nothing, as far as they are plain values."""
+        given = [self.field.default, getattr(self.field, "db_default", NOT_PROVIDED)]
+        return [
+            self.value(default)
+            for default in given
+            if default is not NOT_PROVIDED
+            and not callable(default)
+            and not hasattr(default, "resolve_expression")
+        ]
