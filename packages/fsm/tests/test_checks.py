@@ -22,23 +22,23 @@ def warnings(transitions, field="status", model=Document, **kwargs):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ({"transitions": WHOLE}, {}),
-        ({"transitions": WHOLE, "initial": "draft"}, {}),
-        ({"transitions": [(ANY, ANY)]}, {}),
-        ({"transitions": [("draft", ANY)]}, {}),
-        ({"transitions": [*WHOLE, ("sent", "lost")]}, {"W001"}),
-        ({"transitions": [*WHOLE, ("sent", None)]}, {"W001"}),
-        ({"transitions": WHOLE, "initial": ["draft", "new"]}, {"W001"}),
-        ({"transitions": [("draft", "sent"), ("void", "paid")]}, {"W002"}),
-        ({"transitions": [("draft", "sent")], "initial": ["draft", "paid"]}, {"W002"}),
-        ({"transitions": WHOLE, "initial": ["sent", "void"]}, {"W002", "W003"}),
-        ({"transitions": [(1, 2), (Level.MIDDLE, "3")], "field": "level"}, {}),
-        ({"transitions": [(1, 2), (2, 4)], "field": "level"}, {"W001", "W002"}),
-        ({"transitions": [("a", "b"), ("c", "d")], "field": "note"}, {}),
-        ({"transitions": [("a", None)], "field": "note"}, {}),
-        ({"transitions": [("open", "x" * 11)], "field": "sealing"}, {"W001"}),
-        ({"transitions": [("open", "x" * 10)], "field": "sealing"}, {}),
-        ({"transitions": [(1, 2)], "field": "stage"}, {}),
+        ({"transitions": WHOLE}, ""),
+        ({"transitions": WHOLE, "initial": "draft"}, ""),
+        ({"transitions": [(ANY, ANY)]}, ""),
+        ({"transitions": [("draft", ANY)]}, ""),
+        ({"transitions": [*WHOLE, ("sent", "lost")]}, "W001"),
+        ({"transitions": [*WHOLE, ("sent", None)]}, "W001"),
+        ({"transitions": WHOLE, "initial": ["draft", "new"]}, "W001"),
+        ({"transitions": [("draft", "sent"), ("void", "paid")]}, "W002"),
+        ({"transitions": [("draft", "sent")], "initial": ["draft", "paid"]}, "W002"),
+        ({"transitions": WHOLE, "initial": ["sent", "void"]}, "W002 W003"),
+        ({"transitions": [(1, 2), (Level.MIDDLE, "3")], "field": "level"}, ""),
+        ({"transitions": [(1, 2), (2, 4)], "field": "level"}, "W001 W002"),
+        ({"transitions": [("a", "b"), ("c", "d")], "field": "note"}, ""),
+        ({"transitions": [("a", None)], "field": "note"}, ""),
+        ({"transitions": [("open", "x" * 11)], "field": "sealing"}, "W001"),
+        ({"transitions": [("open", "x" * 10)], "field": "sealing"}, ""),
+        ({"transitions": [(1, 2)], "field": "stage"}, ""),
     ],
     ids=str,
 )
@@ -46,7 +46,7 @@ def test_each_declaration_is_warned_of_as_it_deserves(arguments, expected):
     from workflow.models import Letter
 
     model = Letter if arguments.get("field") == "sealing" else Document
-    assert set(warnings(model=model, **arguments)) == set(expected)
+    assert set(warnings(model=model, **arguments)) == set(expected.split())
 
 
 def test_the_states_are_named():

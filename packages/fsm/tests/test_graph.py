@@ -91,6 +91,19 @@ def test_final_states_have_two_lines_around_them(declared):
     assert "[*] -->" not in output("workflow.document")
 
 
+def test_any_state_is_drawn_once(declared):
+    declared(Document, machine([("a", "b"), (ANY, "c"), ("c", ANY)], "note"))
+    text = output("workflow.document")
+    assert text.count('state "any state"') == 1
+    assert "s3 --> s2" in text
+    assert "s2 --> s3" in text
+
+
+def test_a_default_that_is_no_state_is_no_start(declared):
+    declared(Document, machine([(5, 6)], "amount"))
+    assert "[*] -->" not in output("workflow.document")
+
+
 def test_mermaid_gets_entities_for_what_it_would_read_as_its_own():
     graph = graph_of(Machine(Document, machine([('"a"\n;:', "b")], "note")))
     assert 'state "#34;a#34;#10;#59;#58;" as s0' in graph.mermaid()

@@ -82,7 +82,7 @@ def graph_of(machine: Machine) -> Graph:
     state, trigger = machine.state, machine.trigger
     graph = Graph(f"{machine.model._meta.label}.{trigger.field}")
     states = machine.states()
-    starts = machine.starts()
+    starts = [value for value in machine.starts() if value in states]
     if starts:
         graph.nodes.append(Node("", START))
     first = len(graph.nodes)
@@ -90,8 +90,7 @@ def graph_of(machine: Machine) -> Graph:
         leaves = any(t.target != value for t in machine.transitions_from(value))
         graph.nodes.append(Node(state.text(value), final=not leaves))
     for value in starts:
-        if value in states:
-            graph.connect(0, first + states.index(value))
+        graph.connect(0, first + states.index(value))
 
     def numbers(side: Any) -> list[int]:
         if isinstance(side, Wildcard):
