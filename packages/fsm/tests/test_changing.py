@@ -332,6 +332,20 @@ def test_composite_keys_and_awkward_names(live, db):
     assert opened(peculiar, field="state") == [(None, "b")]
 
 
+@pytest.mark.django_db(databases=["default", "other"])
+def test_an_object_is_changed_in_the_database_that_it_is_from(declared):
+    trigger = declared(Document, machine())
+    trigger.install(Document, database="other")
+    document = Document.objects.using("other").create(amount=1)
+    with statements() as found:
+        assert opened(document) == [("send", "sent"), ("cancel", "void")]
+        make_transition(document, "send")
+    assert found == []
+    assert Document.objects.using("other").get().status == "sent"
+    with pytest.raises(TransitionLostError, match="not there"):
+        make_transition(document, "pay", using="default")
+
+
 def test_which_machine_is_meant_must_be_clear(live, db):
     with pytest.raises(MachineNotFoundError, match=r"has no machines; .* There are: none"):
         available_transitions(Document())

@@ -5,7 +5,8 @@ import decimal
 import uuid
 
 import pytest
-from django.db import DatabaseError, IntegrityError
+from django.apps.registry import Apps
+from django.db import DatabaseError, IntegrityError, connection, models, transaction
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -14,7 +15,7 @@ import pgtrigger
 from pgtrigger import sql
 from pgtrigger.errors import DeclarationError, FieldLookupError
 from pgtrigger_fsm import ANY, FSM, Transition
-from shop.database import definitions, refused, rows, run, value
+from shop.database import definitions, refused, rows, run, statements, value
 from workflow.models import Document, DocumentProxy, Letter, Level, Parcel, Peculiar, Stage, Status
 
 Row, Statement = pgtrigger.Row, pgtrigger.Statement
@@ -619,6 +620,31 @@ def test_what_is_compiled_does_not_depend_on_the_order_of_sets():
     ).compile(Document)
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {},
+        {"level": Statement},
+        {"initial": "draft"},
+        {"initial": "draft", "level": Statement},
+        {"initial": ["draft", "%s"], "timing": pgtrigger.Deferred},
+    ],
+    ids=str,
+)
+def test_what_is_installed_is_what_is_declared(live, db, arguments):
+    trigger = live(Document, machine([("draft", "100% {x}"), ("it's", "\\")], **arguments))
+    assert trigger.get_installation_status(Document) == ("INSTALLED", True)
+    with statements() as found:
+        trigger.install(Document)
+    assert not any("TRIGGER" in statement for statement in found)
+    trigger.transitions = [("draft", "sent")]
+    assert trigger.get_installation_status(Document) == ("OUTDATED", True)
+    trigger.disable(Document)
+    change(Document.objects.create(), status="paid")
+    trigger.uninstall(Document)
+    assert definitions("workflow_document") == {}
+
+
 def test_render_condition_is_that_of_updates():
     assert "OLD" in machine(initial="draft").render_condition(Document)
     assert machine(level=Statement).render_condition(Document) == ""
@@ -740,3 +766,63 @@ def test_any_text_is_a_state(db, level):
 
     check()
     assert len(ran) >= 60
+
+
+NAMES = st.one_of(
+    st.text(st.characters(exclude_characters='\0"', exclude_categories=["Cs"]), min_size=1),
+    st.lists(
+        st.sampled_from(
+            ["'", "\\", "%", "%s", "{", "}", "{0}", "$$", "$pgtrigger$", "\n", "--", "/*", ";", "."]
+            + ["select", "OLD", "new", "old_values", "new_values", "target", "é", "😀", "n" * 63]
+        ),
+        min_size=1,
+        max_size=3,
+    ).map("".join),
+).filter(lambda name: len(name.encode()) <= 63)
+
+
+@LEVELS
+def test_any_name_is_that_of_a_table_or_column(db, level):
+    """50 tables at each level, with random names and those that quoting gets wrong."""
+    ran = []
+
+    @hypothesis_settings(
+        max_examples=50,
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    @given(NAMES, st.lists(NAMES | NAMES.map('{}"'.format), min_size=2, max_size=2, unique=True))
+    def check(table, columns):
+        columns = [name for name in columns if len(name.encode()) <= 63]
+        if len(columns) < 2:
+            return
+        key, column = map(sql.quote, columns)
+        meta = {"app_label": "workflow", "db_table": table, "apps": Apps()}
+        body = {
+            "__module__": __name__,
+            "Meta": type("Meta", (), meta),
+            "key": models.IntegerField(primary_key=True, db_column=columns[0]),
+            "state": models.TextField(db_column=columns[1]),
+        }
+        model = type("Named", (models.Model,), body)
+        relation = sql.quote(table)
+        with connection.cursor() as cursor, transaction.atomic():
+            cursor.execute(f"CREATE TABLE {relation} ({key} int PRIMARY KEY, {column} text)")
+            machine([("a", "b")], "state", level=level, initial=["a", "b"]).install(model)
+            cursor.execute(f"INSERT INTO {relation} VALUES (1, 'a')")
+            cursor.execute(f"UPDATE {relation} SET {column} = 'b'")
+            for statement in (
+                f"UPDATE {relation} SET {column} = 'a'",
+                f"INSERT INTO {relation} VALUES (2, 'c')",
+            ):
+                with refused(error=IntegrityError) as caught:
+                    cursor.execute(statement)
+                diagnostics = caught.value.__cause__.diag
+                assert (diagnostics.table_name, diagnostics.column_name) == (table, columns[1])
+            transaction.set_rollback(True)
+        ran.append(table)
+
+    check()
+    assert len(ran) >= 45

@@ -7,7 +7,7 @@ from typing import Any
 
 from pgtrigger.conditions import VARIABLES, Condition, Rows
 from pgtrigger.declaration import Model
-from pgtrigger_fsm.states import StateField
+from pgtrigger_fsm.states import StateField, state_field
 from pgtrigger_fsm.transitions import States, Transition, Wildcard
 
 
@@ -30,7 +30,7 @@ class NotInitial(OfState):
         self.initial = initial
 
     def resolve_rows(self, model: Model, rows: Rows) -> str:
-        state = StateField(model, self.field)
+        state = state_field(model, self.field)
         return f"({_both(state, rows, None, _literals(state, self.initial))}) IS NOT TRUE"
 
 
@@ -48,7 +48,7 @@ class NotOpen(OfState):
         self.transitions, self.stays = [*transitions], stays
 
     def resolve_rows(self, model: Model, rows: Rows) -> str:
-        state = StateField(model, self.field)
+        state = state_field(model, self.field)
         allowed = [
             _both(state, rows, sources, targets)
             for sources, targets in _grouped(state, self.transitions)

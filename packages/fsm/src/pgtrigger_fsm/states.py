@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -125,3 +126,9 @@ class StateField:
             and not callable(default)
             and not hasattr(default, "resolve_expression")
         ]
+
+
+@functools.lru_cache(maxsize=1024)
+def state_field(model: Model, name: str) -> StateField:
+    """The field of a model with this name, looked up once. Raises as `StateField` does."""
+    return StateField(model, name)

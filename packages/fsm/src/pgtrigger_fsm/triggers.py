@@ -13,7 +13,7 @@ from pgtrigger.conditions import Condition
 from pgtrigger.declaration import Model
 from pgtrigger.errors import DeclarationError
 from pgtrigger_fsm.refusals import NotInitial, NotOpen
-from pgtrigger_fsm.states import StateField
+from pgtrigger_fsm.states import StateField, state_field
 from pgtrigger_fsm.transitions import ANY, Transition, states_of, transitions_of
 
 CHECK_VIOLATION = "23514"
@@ -220,7 +220,7 @@ class FSM(pgtrigger.Composer):
     def state_field(self, model: Model) -> StateField:
         """The field of a model that holds the state. Raises `FieldLookupError` without one."""
         assert self.field is not None
-        return StateField(model, self.field)
+        return state_field(model, self.field)
 
     def refusal(self, model: Model, new: str, old: str | None = None) -> str:
         """The statement that refuses; without ``old``, an initial state. Both states are SQL."""
