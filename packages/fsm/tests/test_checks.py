@@ -75,6 +75,18 @@ def test_only_plain_defaults_tell_where_rows_begin():
     assert warnings([("2024-01-01", "2024-01-02")], "at", Plan) == {}
 
 
+@isolate_apps("workflow")
+def test_choices_and_defaults_that_are_no_values_are_passed_over():
+    class Form(models.Model):
+        size = models.IntegerField(choices=[("", "?"), ("1", "S"), (2, "M")], default="")
+
+        class Meta:
+            app_label = "workflow"
+
+    assert warnings([(1, 2)], "size", Form, initial=1) == {}
+    assert set(warnings([(1, 3)], "size", Form)) == {"W001"}
+
+
 def test_manage_py_check_shows_them(monkeypatch):
     trigger = FSM(name="flow", field="status", transitions=[("draft", "lost")])
     monkeypatch.setattr(registry, "_by_uri", {"workflow.Document:flow": (Document, trigger)})

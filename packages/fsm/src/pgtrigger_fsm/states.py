@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import functools
 from collections.abc import Iterable
@@ -114,18 +115,26 @@ class StateField:
     def choices(self) -> list[Any] | None:
         """The values of the field's choices; None where it has none."""
         choices = [value for value, _ in self.field.flatchoices]
-        return [self.value(value) for value in choices] if choices else None
+        return self._possible(choices) if choices else None
 
     def defaults(self) -> list[Any]:
         """The values of a new row that says nothing, as far as they are plain values."""
         given = [self.field.default, getattr(self.field, "db_default", NOT_PROVIDED)]
-        return [
-            self.value(default)
+        return self._possible(
+            default
             for default in given
             if default is not NOT_PROVIDED
             and not callable(default)
             and not hasattr(default, "resolve_expression")
-        ]
+        )
+
+    def _possible(self, given: Iterable[Any]) -> list[Any]:
+        # A form may offer what is no value of the column, such as "" beside numbers.
+        values: list[Any] = []
+        for state in given:
+            with contextlib.suppress(DeclarationError):
+                values.append(self.value(state))
+        return values
 
 
 @functools.lru_cache(maxsize=1024)
