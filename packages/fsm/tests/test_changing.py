@@ -281,6 +281,9 @@ def test_of_transitions_that_share_name_and_target_one_condition_is_enough(live,
         make_transition(document, "send", user=User())
     with pytest.raises(TransitionNotOpenError, match="condition"):
         make_transition(document, to="sent", user=User())
+    document = Document.objects.create(amount=9)
+    with pytest.raises(TransitionNotOpenError, match="condition"):
+        make_transition(document, "send")
     make_transition(document, to="sent")
 
 

@@ -89,15 +89,13 @@ class FSM(pgtrigger.Composer):
             raise DeclarationError(
                 f'{type(self).__name__} must provide "field": the name of the field with the state.'
             )
-        given = transitions if transitions is not None else self.transitions
-        if isinstance(given, Iterable) and not isinstance(given, str | bytes):
-            given = [*given]
-        if not given:
+        given = self.transitions if transitions is None else transitions
+        self.transitions = transitions_of(given or ())
+        if not self.transitions:
             raise DeclarationError(
                 f'{type(self).__name__} must provide "transitions": a list of (source, target) '
                 f"pairs or Transition(…); got {given!r}."
             )
-        self.transitions = given
         if initial is not None:
             self.initial = initial
         if (kwargs.get("timing") or self.timing) and kwargs.get("when") is None:
