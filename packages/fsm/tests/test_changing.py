@@ -361,7 +361,9 @@ def test_which_machine_is_meant_must_be_clear(live, db):
     assert opened(Document(status="paid"), trigger="flow") == [("remind", "paid")]
 
 
-def test_other_triggers_are_no_machines(live, db):
+def test_other_triggers_and_other_tables_machines_are_not_the_models(live, db):
+    live(Letter, machine([("open", "sealed")], "sealing", "sealing"))
+    live(Peculiar, machine([("a", "b")], "state", "other"))
     live(Document, pgtrigger.Protect(name="keep", operation=pgtrigger.Delete))
     live(Document, machine())
     assert opened(Document(status="paid")) == [("remind", "paid")]

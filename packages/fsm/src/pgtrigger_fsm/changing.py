@@ -41,7 +41,7 @@ def available_transitions(
         field: the field with the state, where the model has several machines.
         trigger: the trigger's name, where a field has several.
         user: leave out what this user has no permission for; without a user nobody is asked.
-        using: the alias of the database; the object's own by default.
+        using: the alias of the database; by default the one that the object would be saved to.
 
     Returns:
         One `Transition` for each state that the object can go to, with that one target.
@@ -90,7 +90,7 @@ def make_transition(
         user: refuse this user without permission; without a user nobody is asked.
         update_fields: names of fields whose values on the object are written along, and which
             the transition's condition sees.
-        using: the alias of the database; the object's own by default.
+        using: the alias of the database; by default the one that the object would be saved to.
 
     Raises:
         TransitionNotOpenError: there is no such transition from the object's state, or its
@@ -129,7 +129,7 @@ amake_transition = sync_to_async(make_transition)
 
 
 def _database(model: Model, obj: models.Model, using: str | None) -> str:
-    return using or obj._state.db or router.db_for_write(model, instance=obj)
+    return using or router.db_for_write(model, instance=obj)
 
 
 def _declared(machine: Machine, obj: models.Model) -> list[Transition]:
