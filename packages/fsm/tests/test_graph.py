@@ -23,6 +23,7 @@ FLOW = [
     Transition("draft", "sent", name="send", condition=pgtrigger.Q(new__amount__gt=0)),
     ("draft", "sent"),
     Transition("draft", "sent", name="post"),
+    Transition(["draft"], "sent", name="post"),
     Transition("sent", ["paid", "draft"], name="answer"),
     Transition("sent", "sent", name="remind"),
     Transition(ANY, "void", name="cancel"),
