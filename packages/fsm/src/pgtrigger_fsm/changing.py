@@ -159,24 +159,22 @@ def _chosen(
         target = machine.state.value(to)
         found = [t for t in found if t.target == target]
     text = machine.state.text
-    asked = " ".join(
-        [f'"{name}"' if name else "", f'to "{text(to)}"' if to is not ANY else ""]
-    ).strip()
+    asked = (f' "{name}"' if name else "") + (f' to "{text(to)}"' if to is not ANY else "")
     named = ", ".join(f'{t.name or "unnamed"} to "{text(t.target)}"' for t in declared)
     at = f'"{text(getattr(obj, machine.state.field.attname))}"'
     if not found:
         raise TransitionNotOpenError(
-            f"{machine.model._meta.label} has no transition {asked} from {at}. "
+            f"{machine.model._meta.label} has no transition{asked} from {at}. "
             f"From there lead: {named or 'none'}."
         )
     if any(t.target != found[0].target for t in found):
         raise TransitionNotOpenError(
-            f"{machine.model._meta.label} has several transitions {asked} from {at}: {named}. "
+            f"{machine.model._meta.label} has several transitions{asked} from {at}: {named}. "
             f"Choose one by its name or by to=…."
         )
     allowed = [t for t in found if _may(user, t, obj)]
     if not allowed:
-        raise TransitionForbiddenError(f"{user} may not make the transition {asked} from {at}.")
+        raise TransitionForbiddenError(f"{user} may not make the transition{asked} from {at}.")
     return allowed
 
 
