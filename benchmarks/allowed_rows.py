@@ -1,6 +1,6 @@
 """What Protect and ReadOnly add to an update of rows that they allow."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from django.db import connection
@@ -12,13 +12,14 @@ import pgtrigger
 ROW_BAR, STATEMENT_BAR = 1.10, 1.15
 LOCKED = pgtrigger.Q(old__status="locked")
 REFUSE = "RAISE EXCEPTION 'refused';"
+STAYS = "amount = amount + 1"
 
 Put = Callable[[Table], Table]
 
 
 def run(scale: Scale) -> Iterator[Line]:
-    yield from row_level(scale)
-    yield from statement_level(scale)
+    yield from row_level(scale, row_variants(), ("Protect", "ReadOnly"))
+    yield from statement_level(scale, statement_variants, ("Protect", "ReadOnly"))
 
 
 def by_us(kind: str, **kwargs: Any) -> Put:
@@ -29,16 +30,22 @@ def by_hand(clauses: str, body: str) -> Put:
     return lambda table: table.by_hand(clauses, body)
 
 
-def row_level(scale: Scale) -> Iterator[Line]:
-    rows = scale.pick(100_000, 2_000)
+def row_variants() -> dict[str, Put]:
     head = "BEFORE UPDATE ON TABLE FOR EACH ROW"
-    variants: dict[str, Put] = {
+    return {
         "none": lambda table: table,
         "hand Protect": by_hand(f"{head} WHEN (OLD.status = 'locked')", REFUSE),
         "Protect": by_us("Protect", operation=pgtrigger.Update, condition=LOCKED),
         "hand ReadOnly": by_hand(f"{head} WHEN (OLD.owner IS DISTINCT FROM NEW.owner)", REFUSE),
         "ReadOnly": by_us("ReadOnly", fields=["owner"]),
     }
+
+
+def row_level(
+    scale: Scale, variants: dict[str, Put], ours: Iterable[str], change: str = STAYS
+) -> Iterator[Line]:
+    """Compare each of ``ours`` with ``hand …``, on updates that both allow."""
+    rows = scale.pick(100_000, 2_000)
     reconnect()
     tables = {
         name: put(Table(f"allow_{number}", rows).create())
@@ -49,11 +56,11 @@ def row_level(scale: Scale) -> Iterator[Line]:
 
     def work(name: str, samples: Samples) -> None:
         tables[name].vacuum()
-        clock.time(lambda: execute(tables[name].update()), samples)
+        clock.time(lambda: execute(tables[name].update(change=change)), samples)
 
     # What a WHEN clause costs is little beside the update, so it takes more rounds to see.
     samples = rounds(tables, scale.pick(40, 2), work)
-    for kind in ("Protect", "ReadOnly"):
+    for kind in ours:
         case = f"{kind}, row level, {rows:,} rows"
         yield added(case, samples, f"hand {kind}", kind, rows=rows, bar=ROW_BAR)
 
@@ -80,19 +87,23 @@ def statement_variants() -> dict[str, Put]:
     }
 
 
-def statement_level(scale: Scale) -> Iterator[Line]:
+def statement_level(
+    scale: Scale,
+    make_variants: Callable[[], dict[str, Put]],
+    ours: Sequence[str],
+    change: str = STAYS,
+) -> Iterator[Line]:
     """The same for each size, in a session that began with a bulk update or with one row's.
 
     plpgsql keeps the plan that it made first. The trigger written by hand is measured in the
     session that is good for it.
     """
     sizes = scale.pick({1_000: 31, 10_000: 21, 100_000: 9, 1_000_000: 5}, {100: 2, 1_000: 2})
-    ours = ("Protect", "ReadOnly")
     after_one = [f"{name} after one row" for name in ours]
     pairs: dict[str, dict[int, Pair]] = {name: {} for name in (*ours, *after_one)}
     for rows, number in sizes.items():
         reconnect()
-        variants = statement_variants()
+        variants = make_variants()
         tables = {
             name: put(Table(f"statement_{index}", rows).create())
             for index, (name, put) in enumerate(variants.items())
@@ -102,9 +113,10 @@ def statement_level(scale: Scale) -> Iterator[Line]:
             table = tables[name.removesuffix(" after one row")]
             table.vacuum()
             reconnect()
-            execute(table.update(1 if name in after_one else max(rows // 10, 1_000)))  # noqa: B023  # called within the round
+            begin = 1 if name in after_one else max(rows // 10, 1_000)  # noqa: B023  # called within the round
+            execute(table.update(begin, change))
             clock = Clock(connection)
-            clock.time(lambda: execute(table.update()), samples)
+            clock.time(lambda: execute(table.update(change=change)), samples)
 
         samples = rounds([*tables, *after_one], number, work)
         for name in (*ours, *after_one):

@@ -52,9 +52,9 @@ class Table:
         """The model of the table."""
         return _model(self.name)
 
-    def update(self, rows: int | None = None) -> str:
+    def update(self, rows: int | None = None, change: str = "amount = amount + 1") -> str:
         where = "" if rows is None else f" WHERE id <= {rows}"
-        return f"UPDATE {self.name} SET amount = amount + 1{where}"
+        return f"UPDATE {self.name} SET {change}{where}"
 
     def vacuum(self) -> None:
         execute(f"VACUUM {self.name}")

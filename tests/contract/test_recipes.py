@@ -424,6 +424,10 @@ def test_several_schemas():
 #   may be saved; condition; any characters in states; NULL as a state of its own; the message
 #   ~Invalid transition of field "<field>" from "<old>" to "<new>" on table <table>;
 #   ~provide "field" and ~provide "transitions" come before the name check.
+# - softdelete: soft deletion with an active-only manager (objects, all_objects,
+#   default_manager_name); the abstract BaseSoftDelete with ChildModel(BaseSoftDelete.Meta);
+#   composite keys; Django's cascade to other models; SoftDelete(field, value=False) with other
+#   values and NULL.
 # - search: UpdateSearchVector(vector_field, document_fields, config_name); ~provide "vector_field"
 #   and ~provide "document_fields" come before the name check; it can be ignored.
 # - history: snapshots with context.

@@ -12,6 +12,7 @@ SERVER = postgres()
 
 # Apps of test models, found below tests/.
 TEST_APPS = ["archive", "contract", "shop"]
+TEST_APPS = ["contract", "shop", "workflow"]
 
 INSTALLED_APPS = [
     "django.contrib.admin",

@@ -1,0 +1,101 @@
+"""What runs in the environment of the peers, see peers.py. Nothing of ours is there.
+
+::
+
+    python peer.py pgtrigger TABLE TRANSITIONS   installs django-pgtrigger's FSM on a table
+    python peer.py fsm TABLE ROUNDS              seconds of the best round of django-fsm, as JSON
+"""
+
+import json
+import os
+import sys
+import time
+
+import django
+from django.conf import settings
+from django.db import models
+
+
+def main(what: str, table: str, argument: str) -> None:
+    names = {"NAME": "DATABASE", "HOST": "HOST", "USER": "USER", "PASSWORD": "PASSWORD"}
+    names |= {"PORT": "PORT"}
+    database = {key: os.environ[f"PEER_{name}"] for key, name in names.items()}
+    settings.configure(
+        DATABASES={"default": {"ENGINE": "django.db.backends.postgresql", **database}},
+        INSTALLED_APPS=["pgtrigger"] if what == "pgtrigger" else [],
+        USE_TZ=True,
+    )
+    django.setup()
+    {"pgtrigger": install_pgtrigger, "fsm": time_django_fsm}[what](table, argument)
+
+
+def install_pgtrigger(table: str, transitions: str) -> None:
+    import pgtrigger  # noqa: PLC0415 - the one of the two that is asked for
+
+    pairs = [
+        (source, target)
+        for source, targets in json.loads(transitions)
+        for target in (targets if isinstance(targets, list) else [targets])
+    ]
+
+    class Row(models.Model):  # noqa: DJ008  # nobody looks at it
+        status = models.TextField()
+
+        class Meta:
+            app_label = "benchmarks"
+            db_table = table
+
+    pgtrigger.FSM(name="peer", field="status", transitions=pairs).install(Row)
+
+
+def time_django_fsm(table: str, rounds: str) -> None:
+    from django_fsm import (  # noqa: PLC0415 - as above
+        ConcurrentTransitionMixin,
+        FSMField,
+        transition,
+    )
+
+    class Row(ConcurrentTransitionMixin, models.Model):  # noqa: DJ008  # as above
+        id = models.BigIntegerField(primary_key=True)
+        status = FSMField(default="open")
+        owner = models.IntegerField(null=True)
+        amount = models.IntegerField(null=True)
+        version = models.IntegerField(null=True)
+
+        class Meta:
+            app_label = "benchmarks"
+            db_table = table
+
+        @transition(field=status, source="open", target="closed")
+        def close(self) -> None: ...
+
+        @transition(field=status, source="closed", target="open")
+        def reopen(self) -> None: ...
+
+        @transition(field=status, source=["open", "paid"], target="void")
+        def cancel(self) -> None: ...
+
+        @transition(field=status, source="closed", target="paid")
+        def pay(self) -> None: ...
+
+    def change() -> None:
+        for row in rows:
+            row.close() if row.status == "open" else row.reopen()
+            row.save(update_fields=["status"])
+
+    def ask() -> None:
+        for row in rows:
+            list(row.get_available_status_transitions())
+
+    best = {"change": float("inf"), "ask": float("inf")}
+    for _ in range(int(rounds) + 1):
+        for work in (change, ask):
+            rows = [*Row.objects.order_by("pk")]
+            begin = time.perf_counter()
+            work()
+            best[work.__name__] = min(best[work.__name__], time.perf_counter() - begin)
+    print(json.dumps(best))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
