@@ -29,7 +29,7 @@ from rich.table import Table
 from pgtrigger.testing import database_settings, postgres
 
 DATABASE = "pgtrigger_benchmarks"
-SUBJECTS = ("row_cost", "allowed_rows", "startup", "catalog", "ignore", "migrations")
+SUBJECTS = ("row_cost", "allowed_rows", "search", "startup", "catalog", "ignore", "migrations")
 
 
 def show(console: Console, subject: str, lines: list[Line], seconds: float) -> None:
