@@ -76,7 +76,7 @@ def test_a_document_is_parsed_as_postgres_own_trigger_does(live, articles, text)
 
 TYPES = {
     "weight": (-42, "'-42':1"),
-    "tags": (["Red cats", "blue", 'a "b" \\c'], "'b':5 'blue':3 'c':6 'cat':2 'red':1"),
+    "tags": (["Red cats", None, "blue", 'a "b" \\c'], "'b':5 'blue':3 'c':6 'cat':2 'red':1"),
     "bought_on": ("2013-01-31", "'-01':2 '-31':3 '2013':1"),
     "attributes": (
         {"colour": "red", "sizes": [1, 2.5], "deep": [{"a": "cats"}], "no": True, "nil": None},
@@ -205,6 +205,14 @@ def test_the_extension_may_move(live, articles):
     run("CREATE SCHEMA elsewhere; ALTER EXTENSION unaccent SET SCHEMA elsewhere")
     articles.update(title="Cafés")
     assert vector() == "'cafe':1"
+
+
+def test_a_dictionary_of_the_same_name_elsewhere_is_not_meant(live, articles):
+    run("CREATE EXTENSION unaccent; CREATE SCHEMA other")
+    run("CREATE TEXT SEARCH DICTIONARY other.unaccent (TEMPLATE = pg_catalog.simple)")
+    live(Article, search(unaccent=True))
+    articles.create(title="Hôtels")
+    assert vector() == "'hotel':1"
 
 
 def test_without_the_extension_the_error_says_what_to_do(live, articles):
@@ -358,6 +366,13 @@ def test_a_condition_on_the_whole_row_is_asked_on_any_change(live, articles, cal
     articles.create(title="cats")
     articles.update(published=True)
     assert vector() == "'cat':1"
+
+
+@pytest.mark.parametrize("sql", ["NEW.loud > 'A'", "to_jsonb(NEW) ? 'a'"])
+def test_a_condition_cannot_read_a_generated_column(sql):
+    trigger = search(document_fields=["label"], condition=pgtrigger.Condition(sql))
+    with pytest.raises(DeclarationError, match="its condition reads the generated column loud"):
+        trigger.compile(Shelf)
 
 
 def test_a_condition_on_the_old_row_is_for_updates(live, articles):

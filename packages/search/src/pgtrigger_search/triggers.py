@@ -195,11 +195,7 @@ class UpdateSearchVector(pgtrigger.Trigger):
             return pgtrigger.AnyChange(*fields)
         # A row may come under the condition without any change of its documents.
         read = sql.row_columns(condition.resolve(model), "NEW")
-        fields += [
-            field.name
-            for field in columns_of(model)
-            if not is_generated(field) and (field.column in read or "*" in read)
-        ]
+        fields += [field.name for field in columns_of(model) if field.column in read or "*" in read]
         return Combined("AND", pgtrigger.AnyChange(*fields), condition)
 
     def get_declare(self, model: Model) -> Iterable[tuple[str, str]]:
