@@ -9,7 +9,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 
 import pgtrigger
 from pgtrigger.functions import raise_violation
-from shop.database import refused, run
+from shop.database import refused, run, statements
 from shop.models import AuditEntry, Event, Maker, Order, Product, ProductProxy
 
 Insert, Update, Delete, Truncate = (
@@ -352,15 +352,17 @@ def test_what_is_deferred_stays_so_afterwards(live):
 
 @pytest.mark.django_db(databases=["default", "sqlite"])
 def test_other_databases_are_left_alone():
-    with converted(using="sqlite", immediate=True):
+    with statements("sqlite") as found, converted(using="sqlite", immediate=True):
         pass
+    assert found == []
     with pytest.raises(ValueError, match="x"), converted(using="sqlite"):
         raise ValueError("x")
 
 
 def test_in_autocommit_there_is_nothing_deferred(committed):
-    with converted(atomic=False, immediate=True):
+    with statements() as found, converted(atomic=False, immediate=True):
         Maker.objects.create(code="a")
+    assert len(found) == 1
 
 
 def test_what_is_to_be_rolled_back_is_not_checked(live):
