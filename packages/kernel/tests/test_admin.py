@@ -302,6 +302,14 @@ def test_a_deferred_trigger_refuses_what_an_action_is_about_to_boast_of(browser,
     assert not Order.objects.filter(user="stamped").exists()
 
 
+def test_a_deferred_trigger_is_checked_at_the_end_of_a_silent_action_too(browser, put, orders):
+    put(Order, deferred(Delete))
+    data = {"action": "empty", "_selected_action": [orders[0].pk], "index": 0}
+    response = browser.post(ORDERS, data, follow=True)
+    assert told(response)[-1] == "not today"
+    assert Order.objects.count() == 2
+
+
 def test_an_action_that_sees_to_the_error_by_itself(browser, put, orders):
     put(Order, protect())
     data = {"action": "try_to_empty", "_selected_action": [orders[0].pk], "index": 0}
