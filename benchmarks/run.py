@@ -29,8 +29,17 @@ from rich.table import Table
 from pgtrigger.testing import database_settings, postgres
 
 DATABASE = "pgtrigger_benchmarks"
-SUBJECTS = ("row_cost", "allowed_rows", "softdelete", "startup", "catalog", "ignore", "migrations")
-SUBJECTS = ("row_cost", "allowed_rows", "fsm", "startup", "catalog", "ignore", "migrations")
+SUBJECTS = (
+    "row_cost",
+    "allowed_rows",
+    "fsm",
+    "softdelete",
+    "search",
+    "startup",
+    "catalog",
+    "ignore",
+    "migrations",
+)
 
 
 def show(console: Console, subject: str, lines: list[Line], seconds: float) -> None:
@@ -54,7 +63,7 @@ def versions(connection) -> str:
         cursor.execute("SHOW server_version")
         (server,) = cursor.fetchone()
     found = [f"PostgreSQL {server}", f"Python {platform.python_version()}"]
-    for name in ("Django", "psycopg", "pgtrigger-kernel", "pgtrigger-protect", "pgtrigger-fsm"):
+    for name in ("Django", "psycopg", "pgtrigger-kernel"):
         try:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:

@@ -6,6 +6,7 @@ between transactional tests.
 """
 
 from django.apps import apps
+from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 from django.db.models.functions import Upper
 
@@ -24,6 +25,12 @@ class Thing(models.Model):
 class ThingProxy(Thing):
     class Meta:
         proxy = True
+
+
+class SearchModel(models.Model):
+    title = models.CharField(max_length=128)
+    body = models.TextField()
+    vector = SearchVectorField(null=True)
 
 
 class OtherThingProxy(Thing):

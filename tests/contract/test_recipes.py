@@ -33,6 +33,7 @@ from contract.models import (
     Profile,
     ProtectedModel,
     ReadOnlyModel,
+    SearchModel,
     Snapshot,
     StatementProtected,
     Thing,
@@ -419,15 +420,22 @@ def test_several_schemas():
         assert one(f"SELECT count(*) FROM {table}") == 0
 
 
-# TODO for the plugin packages, when they exist (sections 3, 10, 13, 14):
-# - fsm: FSM(field, transitions, separator) with unpublished, published, inactive; the same state
-#   may be saved; condition; any characters in states; NULL as a state of its own; the message
-#   ~Invalid transition of field "<field>" from "<old>" to "<new>" on table <table>;
-#   ~provide "field" and ~provide "transitions" come before the name check.
-# - softdelete: soft deletion with an active-only manager (objects, all_objects,
-#   default_manager_name); the abstract BaseSoftDelete with ChildModel(BaseSoftDelete.Meta);
-#   composite keys; Django's cascade to other models; SoftDelete(field, value=False) with other
-#   values and NULL.
-# - search: UpdateSearchVector(vector_field, document_fields, config_name); ~provide "vector_field"
-#   and ~provide "document_fields" come before the name check; it can be ignored.
-# - history: snapshots with context.
+def test_search_vectors():
+    trigger = pgtrigger.UpdateSearchVector(
+        name="add_title_and_body_to_vector",
+        vector_field="vector",
+        document_fields=["title", "body"],
+        config_name="pg_catalog.english",
+    )
+    with trigger.register(SearchModel), trigger.install(SearchModel):
+        row = SearchModel.objects.create(title="This is a message", body="Checkout my message")
+        assert SearchModel.objects.get(vector="checkouts").vector == "'checkout':5 'messag':4,7"
+        SearchModel.objects.update(body="Nothing")
+        assert not SearchModel.objects.filter(vector="checkouts").exists()
+        with pgtrigger.ignore("contract.SearchModel:add_title_and_body_to_vector"):
+            SearchModel.objects.update(body="Checkout")
+        assert not SearchModel.objects.filter(vector="checkouts").exists()
+        row.delete()
+
+
+# TODO for the plugin package history, when it exists: snapshots with context.

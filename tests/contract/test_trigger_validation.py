@@ -212,6 +212,15 @@ def test_read_only_takes_fields_or_exclude():
     assert pgtrigger.ReadOnly(name="n", exclude=["b"]).exclude == ["b"]
 
 
+def test_a_search_vector_says_what_it_lacks_before_its_name_is_asked_for():
+    with pytest.raises(ValueError, match='provide "vector_field"'):
+        pgtrigger.UpdateSearchVector(document_fields=["char_field"])
+    with pytest.raises(ValueError, match='provide "document_fields"'):
+        pgtrigger.UpdateSearchVector(vector_field="char_field")
+    with pytest.raises(ValueError, match='must have "name"'):
+        pgtrigger.UpdateSearchVector(vector_field="moment", document_fields=["char_field"])
+
+
 # --- Unknown fields --------------------------------------------------------------------------
 
 UNKNOWN = {
@@ -222,6 +231,12 @@ UNKNOWN = {
     "ReadOnly fields": lambda: pgtrigger.ReadOnly(name="r", fields=["nope"]),
     "ReadOnly exclude": lambda: pgtrigger.ReadOnly(name="r", exclude=["nope"]),
     "Protect": lambda: protects(condition=pgtrigger.Q(old__nope=1)),
+    "UpdateSearchVector vector": lambda: pgtrigger.UpdateSearchVector(
+        name="s", vector_field="nope", document_fields=["char_field"]
+    ),
+    "UpdateSearchVector documents": lambda: pgtrigger.UpdateSearchVector(
+        name="s", vector_field="char_field", document_fields=["nope"]
+    ),
 }
 
 

@@ -11,8 +11,7 @@ os.environ.setdefault("PGOPTIONS", "-c lock_timeout=30s")
 SERVER = postgres()
 
 # Apps of test models, found below tests/.
-TEST_APPS = ["archive", "contract", "shop"]
-TEST_APPS = ["contract", "shop", "workflow"]
+TEST_APPS = ["archive", "contract", "library", "shop", "workflow"]
 
 INSTALLED_APPS = [
     "django.contrib.admin",

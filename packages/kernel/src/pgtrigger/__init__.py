@@ -60,7 +60,11 @@ from pgtrigger.runtime import is_ignored as is_ignored
 from pgtrigger.runtime import schema as schema
 from pgtrigger.trigger import Trigger as Trigger
 from pgtrigger.violations import Violation as Violation
+from pgtrigger.violations import ViolationError as ViolationError
 from pgtrigger.violations import violation as violation
+from pgtrigger.violations import (
+    violations_as_validation_errors as violations_as_validation_errors,
+)
 
 Trigger.lifecycle = _SingleTrigger()
 

@@ -1,5 +1,3 @@
-"""The ``UpdateSearchVector`` trigger for pgtrigger. Empty of types in this release."""
+"""Keep a search vector up to date: UpdateSearchVector."""
 
-from importlib.metadata import version
-
-__version__ = version("pgtrigger-search")
+from pgtrigger_search.triggers import UpdateSearchVector as UpdateSearchVector

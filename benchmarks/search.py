@@ -1,0 +1,145 @@
+"""What a search vector adds to the rows of a bulk insert and update, beside triggers by hand.
+
+By hand there are two ways: Postgres' own function in C, which django-pgtrigger uses too, and
+plpgsql as the manual has it.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib.postgres.search import SearchVectorField
+from django.db import connection, models
+from measure import Clock, Line, Samples, Scale, added, rounds
+from tables import execute, reconnect
+
+import pgtrigger
+
+BAR, ALLOWED_BAR = 1.15, 1.10
+# One of a thousand words of seven letters, for row r and place n.
+WORD = "translate(left(md5(((r * 31 + n * n * 17) % 1000)::text), 7), '0123456789', 'ghijklmnop')"
+DOCUMENTS = ["title", "body"]
+HAND = "to_tsvector('pg_catalog.english', coalesce(NEW.{}, ''))"
+CONCATENATED = " || ".join(HAND.format(name) for name in DOCUMENTS)
+WEIGHTED = " || ".join(
+    f"setweight({HAND.format(name)}, '{weight}')"
+    for name, weight in zip(DOCUMENTS, "AB", strict=True)
+)
+
+
+def model(table: str) -> Any:
+    body = {
+        "__module__": __name__,
+        "Meta": type("Meta", (), {"app_label": "benchmarks", "db_table": table}),
+        "id": models.BigIntegerField(primary_key=True),
+        "title": models.TextField(),
+        "body": models.TextField(),
+        "views": models.IntegerField(),
+        "vector": SearchVectorField(null=True),
+    }
+    return type(table.title().replace("_", ""), (models.Model,), body)
+
+
+def ours(table: str, **kwargs: Any) -> None:
+    given = {"name": "search", "vector_field": "vector", "document_fields": DOCUMENTS}
+    pgtrigger.UpdateSearchVector(**{**given, **kwargs}).install(model(table))
+
+
+def native(table: str) -> None:
+    execute(
+        f"CREATE TRIGGER by_hand BEFORE INSERT OR UPDATE ON {table} FOR EACH ROW EXECUTE FUNCTION "
+        "tsvector_update_trigger(vector, 'pg_catalog.english', title, body)"
+    )
+
+
+def plpgsql(table: str, vector: str) -> None:
+    execute(
+        f"CREATE FUNCTION by_hand_{table}() RETURNS trigger LANGUAGE plpgsql AS "
+        f"$$ BEGIN NEW.vector := {vector}; RETURN NEW; END $$",
+        f"CREATE TRIGGER by_hand_insert BEFORE INSERT ON {table} FOR EACH ROW "
+        f"EXECUTE FUNCTION by_hand_{table}()",
+        f"CREATE TRIGGER by_hand_update BEFORE UPDATE ON {table} FOR EACH ROW "
+        "WHEN (OLD.title IS DISTINCT FROM NEW.title OR OLD.body IS DISTINCT FROM NEW.body "
+        f"OR OLD.vector IS DISTINCT FROM NEW.vector) EXECUTE FUNCTION by_hand_{table}()",
+    )
+
+
+VARIANTS = {
+    "none": lambda _: None,
+    "hand, C": native,
+    "hand, plpgsql": lambda table: plpgsql(table, CONCATENATED),
+    "ours": ours,
+    "hand, weights": lambda table: plpgsql(table, WEIGHTED),
+    "ours, weights": lambda table: ours(table, document_fields={"title": "A", "body": "B"}),
+}
+PAIRS = [("hand, C", "ours"), ("hand, plpgsql", "ours"), ("hand, weights", "ours, weights")]
+
+
+def run(scale: Scale) -> Iterator[Line]:
+    reconnect()
+    for words in scale.pick((5, 50, 500), (5,)):
+        rows = scale.pick(100_000 // words, 200)
+        yield from inserts(scale, words, rows)
+    yield from updates(scale, words, rows)
+
+
+def create(words: int, rows: int) -> dict[str, str]:
+    """A table for each variant, and the rows that go into each."""
+    execute(
+        "DROP TABLE IF EXISTS search_source",
+        "CREATE UNLOGGED TABLE search_source AS SELECT r AS id, t.words AS title, b.words AS body "
+        f"FROM generate_series(1, {rows}) r, "
+        + ", ".join(
+            f"LATERAL (SELECT string_agg({WORD}, ' ') "
+            f"FROM generate_series(1, {number}) n) {alias} (words)"
+            for alias, number in (("t", 5), ("b", words))
+        ),
+    )
+    tables = {}
+    for number, (name, put) in enumerate(VARIANTS.items()):
+        table = tables[name] = f"search_{words}_{number}"
+        execute(
+            f"CREATE UNLOGGED TABLE {table} (id bigint PRIMARY KEY, title text NOT NULL, "
+            "body text NOT NULL, views int NOT NULL, vector tsvector) "
+            "WITH (fillfactor = 30, autovacuum_enabled = off)",
+        )
+        put(table)
+    return tables
+
+
+def fill(table: str) -> None:
+    execute(f"INSERT INTO {table} SELECT id, title, body, 0 FROM search_source")
+
+
+def inserts(scale: Scale, words: int, rows: int) -> Iterator[Line]:
+    tables = create(words, rows)
+    clock = Clock(connection)
+
+    def work(name: str, samples: Samples) -> None:
+        execute(f"TRUNCATE {tables[name]}")
+        clock.time(lambda: fill(tables[name]), samples)
+
+    samples = rounds(tables, scale.pick(21, 2), work)
+    for hand, name in PAIRS:
+        case = f"insert, {5 + words} words, {hand.removeprefix('hand, ')}"
+        yield added(case, samples, hand, name, rows=rows, bar=BAR)
+
+
+def updates(scale: Scale, words: int, rows: int) -> Iterator[Line]:
+    """Updates of another column: by hand with the same WHEN clause, which few would write."""
+    tables = {
+        name: f"search_{words}_{number}"
+        for number, name in enumerate(VARIANTS)
+        if name in ("none", "hand, plpgsql", "ours")
+    }
+    for table in tables.values():
+        execute(f"TRUNCATE {table}")
+        fill(table)
+    clock = Clock(connection)
+
+    def work(name: str, samples: Samples) -> None:
+        execute(f"VACUUM {tables[name]}")
+        clock.time(lambda: execute(f"UPDATE {tables[name]} SET views = views + 1"), samples)
+
+    samples = rounds(tables, scale.pick(41, 2), work)
+    case = f"update of another column, {5 + words} words"
+    yield added(case, samples, "hand, plpgsql", "ours", rows=rows, bar=ALLOWED_BAR)
