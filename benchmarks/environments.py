@@ -1,5 +1,6 @@
 """Environments of their own for the packages that we are compared with."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -15,8 +16,8 @@ def interpreter_with(*requirements: str) -> Path | None:
     It is built once and kept in the temporary directory.
     """
     same = [f"{name}=={version(name)}" for name in ("Django", "psycopg", "psycopg-binary")]
-    name = "-".join([*requirements, *same, sys.version.split()[0]]).replace("/", "_")
-    home = Path(tempfile.gettempdir(), f"pgtrigger-benchmarks-{os.getuid()}", name)
+    key = hashlib.sha256(repr((requirements, same, sys.version)).encode()).hexdigest()[:16]
+    home = Path(tempfile.gettempdir(), f"pgtrigger-benchmarks-{os.getuid()}-{key}")
     python = home / "bin" / "python"
     if not (home / "complete").exists():
         shutil.rmtree(home, ignore_errors=True)

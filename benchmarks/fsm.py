@@ -7,7 +7,7 @@ from typing import Any
 from allowed_rows import REFUSE, STAYS, Put, by_hand, by_us, row_level, statement_level
 from django.db import connection, models
 from measure import Clock, Line, Samples, Scale, rounds
-from peers import PEERS, peer_environment, run_peer
+from peers import peer_environment, run_peer
 from tables import Table, reconnect
 
 import pgtrigger
@@ -59,9 +59,9 @@ def statement_variants() -> dict[str, Put]:
 
 def beside_django_pgtrigger(scale: Scale) -> Iterator[Line]:
     """The same machine, installed by the released django-pgtrigger from its own environment."""
-    python, why = peer_environment()
+    python = peer_environment()
     if python is None:
-        yield Line("django-pgtrigger's FSM", "", "", note=why)
+        yield Line("django-pgtrigger's FSM", "", "", note="no package index")
         return
 
     def by_peer(table: Table) -> Table:
@@ -70,14 +70,14 @@ def beside_django_pgtrigger(scale: Scale) -> Iterator[Line]:
 
     variants = {"none": row_variants()["none"], "hand FSM": by_peer, "FSM": machine()}
     for line in row_level(scale, variants, ["FSM"], CHANGES):
-        yield line._replace(case=f"{line.case}, beside {PEERS[0]}", bar=None)
+        yield line._replace(case=f"{line.case}, beside django-pgtrigger", bar=None)
 
 
 def beside_django_fsm(scale: Scale) -> Iterator[Line]:
     """Loading an object and changing its state, in Python: theirs is checked there alone."""
-    python, why = peer_environment()
+    python = peer_environment()
     if python is None:
-        yield Line("django-fsm", "", "", note=why)
+        yield Line("django-fsm", "", "", note="no package index")
         return
     number = scale.pick(2_000, 50)
     table = Table("fsm_python", number).create()
@@ -100,7 +100,7 @@ def beside_django_fsm(scale: Scale) -> Iterator[Line]:
         ours = min(samples[name].wall) / number
         peer = theirs[name] / number
         yield Line(
-            f"{case}, beside {PEERS[1]}",
+            f"{case}, beside django-fsm",
             f"{peer * 1e6:,.0f} µs",
             f"{ours * 1e6:,.0f} µs",
             ratio=ours / peer,

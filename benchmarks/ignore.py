@@ -11,11 +11,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from django.db import connection
-from environments import clean_environment, interpreter_with
+from environments import clean_environment
 from measure import Line, Samples, Scale, relative
+from peers import peer_environment
 from projects import server_url
 
-PEER = "django-pgtrigger>=4.17,<5"
 WORKER = Path(__file__).with_name("ignore_worker.py")
 BARS = {
     "update in a transaction": 1.03,
@@ -80,7 +80,7 @@ class Contender:
 def run(scale: Scale) -> Iterator[Line]:
     connection.close()
     statements = scale.pick(300, 20)
-    peer = interpreter_with(PEER)
+    peer = peer_environment()
     with ExitStack() as stack:
         ours = stack.enter_context(Contender(sys.executable, "ignore_ours", statements, True))
         both = [ours]

@@ -1,35 +1,17 @@
 """Other packages, in an environment of their own: theirs and ours cannot be imported together."""
 
-import functools
-import os
 import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 from django.db import connection
+from environments import clean_environment, interpreter_with
 
-PEERS = ("django-pgtrigger", "django-fsm")
-NEEDED = (*PEERS, "Django>=5.2,<6", "psycopg[binary]>=3.2")
+PEERS = ("django-pgtrigger>=4.17,<5", "django-fsm", "django-safedelete")
 
 
-@functools.cache
-def peer_environment() -> tuple[Path | None, str]:
-    """The interpreter of an environment with the peers; or None, and why there is none."""
-    home = Path(tempfile.gettempdir()) / f"pgtrigger-peers-{os.getuid()}"
-    python = home / "bin" / "python"
-    if not (home / "complete").exists():
-        for command in (
-            ["uv", "venv", "--quiet", "--clear", "--python", sys.executable, str(home)],
-            ["uv", "pip", "install", "--quiet", "--python", str(python), *NEEDED],
-        ):
-            try:
-                subprocess.run(command, check=True, capture_output=True, text=True)
-            except (OSError, subprocess.CalledProcessError) as error:
-                reason = getattr(error, "stderr", None) or str(error)
-                return None, f"no environment: {reason.strip().splitlines()[-1]}"
-        (home / "complete").touch()
-    return python, ""
+def peer_environment() -> Path | None:
+    """The interpreter of an environment with all the peers; None where no index can be reached."""
+    return interpreter_with(*PEERS)
 
 
 def run_peer(python: Path, *arguments: str) -> str:
@@ -40,7 +22,7 @@ def run_peer(python: Path, *arguments: str) -> str:
     given |= {"PEER_PORT": str(settings["PORT"] or "")}
     result = subprocess.run(
         [str(python), str(Path(__file__).with_name("peer.py")), *arguments],
-        env={"PATH": os.environ["PATH"], **given},
+        env={**clean_environment(), **given},
         capture_output=True,
         text=True,
         check=False,

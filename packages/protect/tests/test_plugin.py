@@ -15,6 +15,7 @@ from shop.models import Product
 def test_the_types_are_offered_and_appear_in_pgtrigger():
     assert {*pgtrigger_register_trigger_types()} == {
         pgtrigger_protect.Protect,
+        pgtrigger_protect.AppendOnly,
         pgtrigger_protect.ReadOnly,
     }
     assert pgtrigger.Protect is pgtrigger_protect.Protect

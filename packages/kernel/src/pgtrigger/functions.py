@@ -153,6 +153,7 @@ def raise_violation(
     message: str,
     *arguments: str,
     hint: str = "",
+    hint_expression: str | None = None,
     column: str | None = None,
     errcode: str = "23001",
 ) -> str:
@@ -165,6 +166,7 @@ def raise_violation(
         message: text with a ``%s`` for each argument, as of Postgres' ``format()``.
         *arguments: SQL expressions.
         hint: what the person who sees the error can do; plain text.
+        hint_expression: the same as an SQL expression.
         column: SQL expression for the column at fault.
         errcode: SQLSTATE; of class 23, so Django raises ``IntegrityError``. The setting
             ``PGTRIGGER_ERRCODE`` overrides it.
@@ -175,7 +177,7 @@ def raise_violation(
         "ERRCODE": sql.string(conf.errcode(errcode)),
         "MESSAGE": f"format({', '.join([sql.string(message), *arguments])})",
         "DETAIL": "TG_OP",
-        "HINT": sql.string(hint) if hint else None,
+        "HINT": hint_expression or (sql.string(hint) if hint else None),
         "SCHEMA": "TG_TABLE_SCHEMA",
         "TABLE": "TG_TABLE_NAME",
         "CONSTRAINT": "TG_NAME",

@@ -9,13 +9,13 @@ from django.core.checks import CheckMessage, Warning
 from pgtrigger.declaration import Model
 from pgtrigger.hookspecs import hookimpl
 from pgtrigger.trigger import Trigger
-from pgtrigger_protect.triggers import Protect, ReadOnly
+from pgtrigger_protect.triggers import AppendOnly, Protect, ReadOnly
 
 
 @hookimpl
 def pgtrigger_register_trigger_types() -> Iterable[type[Trigger]]:
-    """``pgtrigger.Protect`` and ``pgtrigger.ReadOnly``."""
-    return [Protect, ReadOnly]
+    """``pgtrigger.Protect``, ``pgtrigger.AppendOnly`` and ``pgtrigger.ReadOnly``."""
+    return [Protect, AppendOnly, ReadOnly]
 
 
 @hookimpl

@@ -1,7 +1,8 @@
-"""Protect refuses operations, ReadOnly refuses changes of columns."""
+"""Protect and AppendOnly refuse operations, ReadOnly refuses changes of columns."""
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,7 @@ from pgtrigger.composer import TABLES, rows_meet
 from pgtrigger.conditions import Condition
 from pgtrigger.declaration import Model
 from pgtrigger.errors import DeclarationError
+from pgtrigger_protect import wording
 
 
 class Protect(pgtrigger.Composer):
@@ -26,10 +28,17 @@ class Protect(pgtrigger.Composer):
         condition: on which rows to refuse it; on all by default.
         level: at `Statement` level, a bulk operation is checked once. A row whose primary key
             changes in the statement cannot be matched with its old self and is refused.
+        message: what the refusal says instead. ``{columns.<field>}`` is a value of the row that
+            is refused, ``{old.<field>}`` and ``{new.<field>}`` of the row before and after,
+            ``{operation}`` and ``{table}`` what their names say.
+        hint: what the person who is refused can do instead, with the same places.
+
+    Raises:
+        DeclarationError: a place that does not exist; at `Statement` level, one that shows a row.
 
     Raises in the database:
-        IntegrityError: ``Cannot <operation> rows from <table> table``, with the trigger's
-            Postgres id as its constraint; `pgtrigger.violation` reads it.
+        IntegrityError: the message, or ``Cannot <operation> rows from <table> table``, with the
+            trigger's Postgres id as its constraint; `pgtrigger.violation` reads it.
 
     Example::
 
@@ -41,6 +50,21 @@ class Protect(pgtrigger.Composer):
     """
 
     when: When | None = pgtrigger.Before
+    message: str | None = None
+    hint: str | None = None
+
+    def __init__(self, *, message: str | None = None, hint: str | None = None, **kwargs: Any):
+        self.message = message or self.message
+        self.hint = hint or self.hint
+        super().__init__(**kwargs)
+
+    def validate(self) -> None:
+        super().validate()
+        for text in (self.message, self.hint):
+            if text and wording.reads_row(text) and self.get_level() == pgtrigger.Statement:
+                raise self.refused(
+                    f"{text!r} shows a row, and a statement-level trigger refuses many at once"
+                )
 
     def get_when(self, model: Model, operation: str | None = None) -> When:
         # The transition tables, on which a statement's condition is checked, exist afterwards;
@@ -55,15 +79,32 @@ class Protect(pgtrigger.Composer):
 
     def refusal(self, model: Model) -> str:
         """The statement that refuses; subclasses say it in their words."""
+        return self._refuse(model, "pgtrigger: Cannot {operation} rows from {table} table")
+
+    def _refuse(
+        self, model: Model, message: str, *, changed: str = "", column: str | None = None
+    ) -> str:
+        row = self.get_level() == pgtrigger.Row
+        said = wording.render(self.message or message, model, changed=changed, row=row)
+        hint = wording.Text(self.way_out(model).replace("%", "%%"))
+        if self.hint:
+            hint = wording.render(self.hint, model, changed=changed, row=row)
         return pgtrigger.raise_violation(
-            "pgtrigger: Cannot %s rows from %s table",
-            "lower(TG_OP)",
-            "TG_TABLE_NAME",
-            hint=self.way_out(model),
+            said.template, *said.arguments, hint_expression=hint.expression, column=column
         )
 
+    def _refusal_of_truncation(self, model: Model) -> str:
+        # It fires for the statement, and has no row to show.
+        truncating = copy.copy(self)
+        truncating.level = pgtrigger.Statement
+        return truncating.refusal(model)
+
+    @property
+    def _shows_row(self) -> bool:
+        return any(wording.reads_row(text) for text in (self.message, self.hint) if text)
+
     def way_out(self, model: Model) -> str:
-        """The hint that the refusal gives."""
+        """The hint that the refusal gives by itself."""
         uri = self.get_uri(model)
         if not self.ignorable:
             return f'Trigger "{uri}" allows this to nobody.'
@@ -74,9 +115,11 @@ class Protect(pgtrigger.Composer):
             return super().render_func(model)
         assert self.operation is not None
         condition, names = self.get_condition(model), self.operation.names
-        if condition is None or "TRUNCATE" not in names:
+        if "TRUNCATE" not in names or (condition is None and not self._shows_row):
             return self.refusal(model)
-        truncation = self._truncation(model, condition)
+        truncation = self._refusal_of_truncation(model)
+        if condition is not None:
+            truncation = self._truncation(model, condition)
         if len(names) == 1:
             return truncation
         return f"IF TG_OP = 'TRUNCATE' THEN\n{truncation}\nEND IF;\n{self.refusal(model)}"
@@ -101,14 +144,32 @@ class Protect(pgtrigger.Composer):
 
     def _truncation(self, model: Model, condition: Condition) -> str:
         if "NEW" in sql.rows_used(condition.resolve(model)):
-            return self.refusal(model)  # nothing to check it on: better refused than let through
+            # Nothing to check it on: better refused than let through.
+            return self._refusal_of_truncation(model)
+        refusal = self._refusal_of_truncation(model)
         met = condition.resolve_rows(model, TABLES).replace("%", "%%")
         query = f"SELECT EXISTS (SELECT 1 FROM %I.%I AS {TABLES.old} WHERE {met})"
         return (
             "DECLARE\n    met BOOLEAN;\nBEGIN\n"
             f"    EXECUTE format({sql.string(query)}, TG_TABLE_SCHEMA, TG_TABLE_NAME) INTO met;\n"
-            f"    IF met THEN\n{self.refusal(model)}\n    END IF;\n    RETURN NULL;\nEND;"
+            f"    IF met THEN\n{refusal}\n    END IF;\n    RETURN NULL;\nEND;"
         )
+
+
+class AppendOnly(Protect):
+    """Refuse to change and to delete what has been inserted: updates, deletes and truncations.
+
+    Arguments are those of `Protect`, whose ``operation`` is given.
+
+    Raises in the database:
+        IntegrityError: as `Protect` does.
+
+    Example::
+
+        pgtrigger.AppendOnly(name="append_only")
+    """
+
+    operation: Operation | None = pgtrigger.Update | pgtrigger.Delete | pgtrigger.Truncate
 
 
 class ReadOnly(Protect):
@@ -118,6 +179,7 @@ class ReadOnly(Protect):
         fields: the names of the fields that cannot change; all without ``fields`` and ``exclude``.
         exclude: the names of the fields that can; all others cannot.
         condition: on which rows; on all by default.
+        message, hint: as in `Protect`; ``{changed}`` is the columns that were to change.
 
     Raises:
         DeclarationError: both ``fields`` and ``exclude``.
@@ -175,10 +237,5 @@ class ReadOnly(Protect):
             columns = f"array_to_string(ARRAY[{changed}], ', ')"
         else:
             columns = sql.string(", ".join(field.column for field in fields))
-        return pgtrigger.raise_violation(
-            "pgtrigger: Cannot update rows from %s table: %s is read-only",
-            "TG_TABLE_NAME",
-            columns,
-            column=columns,
-            hint=self.way_out(model),
-        )
+        said = "pgtrigger: Cannot update rows from {table} table: {changed} is read-only"
+        return self._refuse(model, said, changed=columns, column=columns)
