@@ -480,3 +480,16 @@ def sql_relation(name):
     from pgtrigger import sql
 
     return sql.relation(name)
+
+
+def test_rows_of_an_inheriting_table_at_the_same_place_are_not_touched(live, db):
+    """A row is found by its place, and each table has places of its own."""
+    run("TRUNCATE archive_kinds CASCADE")
+    live(Kinds, soft("flag"))
+    row = Kinds.objects.create()
+    run("CREATE TABLE heir () INHERITS (archive_kinds)")
+    run("INSERT INTO heir SELECT * FROM ONLY archive_kinds")
+    assert len({*rows("SELECT ctid FROM archive_kinds")}) == 1
+    run("DELETE FROM ONLY archive_kinds WHERE id = %s", [row.pk])
+    assert rows("SELECT flag FROM ONLY archive_kinds") == [(False,)]
+    assert rows("SELECT flag FROM heir") == [(True,)]

@@ -28,13 +28,22 @@ ORPHAN_VARIABLES = [("gone", "RECORD"), ("is_gone", "BOOLEAN"), ("was_orphaned",
 
 def own_row(model: Model, mark: Mark, cascade_field: str | None) -> str:
     """Mark the row that is being deleted, unless it has been before."""
+    live = mark.live_row_sql(model, TARGET)
 
-    def after(row: str) -> str:
+    def by_key(row: str) -> str:
         sets = _mark_sets(model, mark, row, cascade_field, "NULL")
-        return f"AS {TARGET} SET {sets} WHERE {_same_row(model, row)}"
+        return f"AS {TARGET} SET {sets} WHERE {_same_row(model, row)} AND {live}"
 
-    statement = Statement("UPDATE", after, "OLD")
-    return on_own_table(model._meta.db_table, statement, mark.live_row_sql(model, "OLD"))
+    def by_place(row: str) -> str:
+        # The row is locked and stays where it is, so it needs not be looked for.
+        sets = _mark_sets(model, mark, row, cascade_field, "NULL")
+        return f"AS {TARGET} SET {sets} WHERE {TARGET}.ctid = {row}.ctid AND {live}"
+
+    return on_own_table(
+        model._meta.db_table,
+        Statement("UPDATE ONLY", by_place, "OLD"),
+        Statement("UPDATE", by_key, "OLD"),
+    )
 
 
 # Where rows of one table are children of each other, one statement may delete both, and Postgres

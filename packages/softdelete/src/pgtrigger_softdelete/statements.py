@@ -52,10 +52,11 @@ def indent(text: str) -> str:
     )
 
 
-def on_own_table(db_table: str, statement: Statement, condition: str) -> str:
+def on_own_table(db_table: str, alone: Statement, statement: Statement) -> str:
     """Run a statement on the table that the trigger fired for, or on the whole of a partition.
 
-    All in one condition, because each one that plpgsql evaluates is felt in every row.
+    ``alone`` is for a table that is no partition, which is told first and by one condition,
+    because each one that plpgsql evaluates is felt in every row.
     """
     schema, name = sql.relation(db_table)
     quoted = sql.quote_relation(db_table)
@@ -65,9 +66,9 @@ def on_own_table(db_table: str, statement: Statement, condition: str) -> str:
     else:
         here += " AND pg_table_is_visible(TG_RELID)"
     return (
-        f"IF {condition} AND (\n    {here}\n"
-        f"    OR pg_partition_root(TG_RELID) = to_regclass({sql.string(quoted)})\n)\n"
-        f"THEN\n{indent(statement.static(quoted))}\nELSIF {condition} THEN\n"
+        f"IF {here} THEN\n{indent(alone.static(quoted))}\n"
+        f"ELSIF pg_partition_root(TG_RELID) = to_regclass({sql.string(quoted)}) THEN\n"
+        f"{indent(statement.static(quoted))}\nELSE\n"
         f"{indent(statement.dynamic(OWN_TABLE))}\nEND IF;"
     )
 
