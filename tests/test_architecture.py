@@ -22,6 +22,7 @@ NAMES_OF_NOTHING = {"utils", "misc", "common", "base", "manager"}
 # What plugins offer. The kernel would have to change with each new one if it knew them by name.
 TYPES_OF_PLUGINS = {
     "Protect",
+    "AppendOnly",
     "ReadOnly",
     "SoftDelete",
     "FSM",
@@ -132,3 +133,9 @@ class TestModule:
     def test_its_name_says_what_is_in_it(self, module):
         names = module.relative_to(ROOT).parts
         assert not NAMES_OF_NOTHING & {part.removesuffix(".py") for part in names}
+
+
+def test_pyright_is_told_of_every_package_by_its_name():
+    """It finds nothing by a glob, and says that nothing is clean."""
+    configured = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pyright"]["include"]
+    assert configured == [f"packages/{package.name}/src" for package in PACKAGES]

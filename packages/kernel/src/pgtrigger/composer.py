@@ -63,7 +63,10 @@ class Composer(Trigger):
         return _tables(members[0]) if len(members) == 1 else None
 
     @referencing.setter
-    def referencing(self, value: clauses.Referencing | None) -> None:
+    # It is an attribute that cannot be given.
+    def referencing(  # pyright: ignore[reportIncompatibleVariableOverride]
+        self, value: clauses.Referencing | None
+    ) -> None:
         raise DeclarationError(
             f'{type(self).__name__} takes no "referencing": it follows from the operation. '
             f"Use pgtrigger.Trigger to name transition tables yourself."

@@ -59,7 +59,7 @@ class _RowColumn(Col):
 
     def __init__(self, row: str, field: models.Field[Any, Any]) -> None:
         # A foreign key compares like the column that it holds.
-        target = field
+        target: Any = field
         while target.remote_field is not None and hasattr(target, "target_field"):
             target = target.target_field
         super().__init__(row, field, target)
@@ -172,7 +172,8 @@ class Q(models.Q, Condition):
     def __invert__(self) -> Q:
         return super().__invert__()  # type: ignore[return-value]  # copies its own class
 
-    __repr__ = models.Q.__repr__
+    def __repr__(self) -> str:
+        return models.Q.__repr__(self)
 
     def resolve(self, model: type[models.Model] | None) -> str:
         assert model is not None

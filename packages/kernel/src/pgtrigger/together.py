@@ -11,17 +11,20 @@ PostgreSQL manual: "libpq", "Pipeline Mode". psycopg manual: "Pipeline mode supp
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Callable, Generator, Sequence
 from typing import Any, Final
 
-try:
-    import psycopg
-    from psycopg import generators
-    from psycopg.pq import ConnStatus, ExecStatus, PipelineStatus
-except ImportError:  # psycopg2 has no pipelines
-    _KNOWN = False
-else:
-    _KNOWN = psycopg.__version__.split(".")[:2] in (["3", "1"], ["3", "2"], ["3", "3"])
+psycopg: Any = None  # psycopg2 has no pipelines
+with contextlib.suppress(ImportError):
+    psycopg = importlib.import_module("psycopg")
+    importlib.import_module("psycopg.generators")
+
+_KNOWN = psycopg is not None and psycopg.__version__.split(".")[:2] in (
+    ["3", "1"],
+    ["3", "2"],
+    ["3", "3"],
+)
 
 Values = Sequence[str]
 Received = Callable[[list[str]], None]
@@ -41,7 +44,7 @@ def can_send(driver: Any, cursor: Any) -> bool:
         and isinstance(cursor, psycopg.Cursor)
         and not isinstance(cursor, psycopg.ServerCursor)  # which declares what it is given
         and hasattr(cursor, "__dict__")
-        and driver.pgconn.pipeline_status == PipelineStatus.OFF
+        and driver.pgconn.pipeline_status == psycopg.pq.PipelineStatus.OFF
         # What psycopg prepares on the server takes another way.
         and (driver.prepare_threshold is None or isinstance(cursor, psycopg.ClientCursor))
     )
@@ -73,16 +76,16 @@ def send(
             connection.send_query_params(command, parameters)
             cursor._execute_send(statement, force_extended=True, binary=binary)
             connection.pipeline_sync()
-            yield from generators.send(connection)
-            (ours,) = yield from generators.fetch_many(connection)
-            theirs = yield from generators.fetch_many(connection)
-            yield from generators.fetch_many(connection)  # the synchronisation
+            yield from psycopg.generators.send(connection)
+            (ours,) = yield from psycopg.generators.fetch_many(connection)
+            theirs = yield from psycopg.generators.fetch_many(connection)
+            yield from psycopg.generators.fetch_many(connection)  # the synchronisation
         finally:
-            if connection.status == ConnStatus.OK:
+            if connection.status == psycopg.pq.ConnStatus.OK:
                 # Interrupted with results under way; psycopg closes such a connection.
                 with contextlib.suppress(psycopg.OperationalError):
                     connection.exit_pipeline_mode()
-        if ours.status != ExecStatus.TUPLES_OK:
+        if ours.status != psycopg.pq.ExecStatus.TUPLES_OK:
             raise psycopg.errors.error_from_result(ours, encoding=driver.info.encoding)
         if received is not None:
             row = (ours.get_value(0, column) for column in range(ours.nfields))
@@ -99,7 +102,7 @@ def send(
 
 def can_commit(driver: Any) -> bool:
     """Whether `commit` can be used on a driver's connection."""
-    return _KNOWN and bool(driver.pgconn.pipeline_status == PipelineStatus.OFF)
+    return _KNOWN and bool(driver.pgconn.pipeline_status == psycopg.pq.PipelineStatus.OFF)
 
 
 def commit(driver: Any, query: str, values: Values) -> None:

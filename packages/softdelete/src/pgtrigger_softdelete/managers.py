@@ -138,12 +138,13 @@ class SoftDeleteManager(models.Manager.from_queryset(SoftDeleteQuerySet)[M]):  #
     _shows_all = False
 
     def get_queryset(self) -> SoftDeleteQuerySet[M]:
-        rows: SoftDeleteQuerySet[M] = super().get_queryset()
-        return rows if self._shows_all else rows.active()
+        rows: Any = super().get_queryset()
+        shown: SoftDeleteQuerySet[M] = rows if self._shows_all else rows.active()
+        return shown
 
     def deleted(self) -> SoftDeleteQuerySet[M]:
         """Those that are deleted, of this relation if it is one."""
-        everything = copy.copy(self)
+        everything: Any = copy.copy(self)
         everything._shows_all = True
         instance = getattr(self, "instance", None)
         if instance is not None:
@@ -184,7 +185,8 @@ class SoftDeleteMixin:
         with transaction.atomic(using=using):
             live = rows.active().count()
             collector = SoftDeleteCollector(using=using, origin=self)
-            collector.collect([self], keep_parents=keep_parents)
+            rows_of_one: Any = [self]
+            collector.collect(rows_of_one, keep_parents=keep_parents)
             _, by_model = collector.delete()
         label = self._meta.label
         if not by_model.get(label):

@@ -58,10 +58,10 @@ def ignored(*names: str) -> str:
     )
 
 
-def value_repr(instance: Any) -> str:
+def value_repr(self: Any) -> str:
     """A repr that leaves out what has its default value."""
-    given = ", ".join(f"{name}={value!r}" for name, value in given_values(instance).items())
-    return f"{type(instance).__name__}({given})"
+    given = ", ".join(f"{name}={value!r}" for name, value in given_values(self).items())
+    return f"{type(self).__name__}({given})"
 
 
 def given_values(instance: Any) -> dict[str, Any]:

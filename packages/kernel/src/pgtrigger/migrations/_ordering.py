@@ -105,7 +105,8 @@ def let_tables_wait(
             else:
                 continue
             if concerned:
-                operation._auto_deps.extend(wanted)
+                depending: Any = operation  # what the autodetector notes on its operations
+                depending._auto_deps.extend(wanted)
                 if isinstance(operation, DeleteModel | RemoveField):
                     late.setdefault(base_app, []).append(operation)
     for app_label, operations in late.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand
 
@@ -24,8 +24,8 @@ _STYLES = {
 class Ls(DatabaseSubcommand):
     """Show the status of triggers, one in a line: status, whether it is enabled, and URI."""
 
-    name = "ls"
-    help = "Show which triggers are installed, and what is left over."
+    name: ClassVar[str] = "ls"
+    help: ClassVar[str] = "Show which triggers are installed, and what is left over."
     takes_all_schemas = True
     waits_for_locks = False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand
 
@@ -13,8 +13,8 @@ from pgtrigger.management.subcommand import DatabaseSubcommand
 class Prune(DatabaseSubcommand):
     """Remove triggers that no declaration stands for any more, and functions without triggers."""
 
-    name = "prune"
-    help = "Remove triggers that are no longer in the code."
+    name: ClassVar[str] = "prune"
+    help: ClassVar[str] = "Remove triggers that are no longer in the code."
     takes_uris = False
     takes_all_schemas = True
 
