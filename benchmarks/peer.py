@@ -4,6 +4,8 @@
 
     python peer.py pgtrigger TABLE TRANSITIONS   installs django-pgtrigger's FSM on a table
     python peer.py fsm TABLE ROUNDS              seconds of the best round of django-fsm, as JSON
+    python peer.py softdelete TABLE ""           installs django-pgtrigger's SoftDelete on a table
+    python peer.py safedelete TABLE ROWS         seconds to delete so many with django-safedelete
 """
 
 import json
@@ -15,6 +17,8 @@ import django
 from django.conf import settings
 from django.db import models
 
+APPS = {"pgtrigger": ["pgtrigger"], "softdelete": ["pgtrigger"], "safedelete": ["safedelete"]}
+
 
 def main(what: str, table: str, argument: str) -> None:
     names = {"NAME": "DATABASE", "HOST": "HOST", "USER": "USER", "PASSWORD": "PASSWORD"}
@@ -22,11 +26,17 @@ def main(what: str, table: str, argument: str) -> None:
     database = {key: os.environ[f"PEER_{name}"] for key, name in names.items()}
     settings.configure(
         DATABASES={"default": {"ENGINE": "django.db.backends.postgresql", **database}},
-        INSTALLED_APPS=["pgtrigger"] if what == "pgtrigger" else [],
+        INSTALLED_APPS=APPS.get(what, []),
         USE_TZ=True,
     )
     django.setup()
-    {"pgtrigger": install_pgtrigger, "fsm": time_django_fsm}[what](table, argument)
+    work = {
+        "pgtrigger": install_pgtrigger,
+        "fsm": time_django_fsm,
+        "softdelete": install_soft_delete,
+        "safedelete": time_safedelete,
+    }
+    work[what](table, argument)
 
 
 def install_pgtrigger(table: str, transitions: str) -> None:
@@ -46,6 +56,43 @@ def install_pgtrigger(table: str, transitions: str) -> None:
             db_table = table
 
     pgtrigger.FSM(name="peer", field="status", transitions=pairs).install(Row)
+
+
+def install_soft_delete(table: str, _argument: str) -> None:
+    import pgtrigger  # noqa: PLC0415 - as above
+
+    class Row(models.Model):  # noqa: DJ008  # as above
+        status = models.TextField()
+
+        class Meta:
+            app_label = "benchmarks"
+            db_table = table
+
+    pgtrigger.SoftDelete(name="peer", field="status", value="deleted").install(Row)
+
+
+def time_safedelete(table: str, rows: str) -> None:
+    from django.db import connection  # noqa: PLC0415 - it wants the settings
+    from safedelete.models import SafeDeleteModel  # noqa: PLC0415 - as above
+
+    class Row(SafeDeleteModel):  # as above
+        amount = models.IntegerField()
+
+        class Meta:
+            app_label = "benchmarks"
+            db_table = table
+
+    best = float("inf")
+    with connection.schema_editor() as editor:
+        editor.create_model(Row)
+    for _ in range(3):
+        Row.objects.bulk_create([Row(amount=1) for _ in range(int(rows))])
+        begin = time.perf_counter()
+        Row.objects.all().delete()
+        best = min(best, time.perf_counter() - begin)
+    with connection.schema_editor() as editor:
+        editor.delete_model(Row)
+    print(json.dumps(best))
 
 
 def time_django_fsm(table: str, rounds: str) -> None:
