@@ -165,15 +165,30 @@ def test_an_instance_that_was_never_saved_cannot_be_deleted(archive):
         Folder().delete()
 
 
+@pytest.mark.parametrize("distinct", [False, True])
+def test_a_row_that_a_relation_finds_several_times_is_deleted_once(archive, distinct):
+    folder = Folder.objects.create()
+    for name in ("red", "blue"):
+        folder.labels.add(Label.objects.create(name=name))
+    rows = Folder.objects.filter(labels__name__in=["red", "blue"])
+
+    count, by_model = (rows.distinct() if distinct else rows).delete()
+
+    assert by_model["archive.Folder"] == 1
+    assert count == sum(by_model.values())
+    assert Folder.objects.deleted().get() == folder
+
+
 @pytest.mark.parametrize(
     "rows",
     [
         lambda: Label.objects.all()[:1],
-        lambda: Label.objects.all().distinct(),
+        lambda: Label.objects.all().distinct("name"),
         lambda: Label.objects.values("pk"),
+        Label.objects.values,
         lambda: Label.all_objects.all().union(Label.all_objects.all()),
     ],
-    ids=["slice", "distinct", "values", "union"],
+    ids=["slice", "distinct on", "values", "all values", "union"],
 )
 @pytest.mark.parametrize("method", ["delete", "hard_delete"])
 def test_only_whole_rows_of_one_table_can_be_deleted(archive, rows, method):

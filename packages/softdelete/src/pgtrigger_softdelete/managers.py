@@ -57,7 +57,8 @@ class SoftDeleteQuerySet(models.QuerySet[M]):
         if _is_ignored(self.model, soft, rows.db):
             return super().delete()
         with transaction.atomic(using=rows.db):
-            live = rows.active().count()
+            # A filter across a relation may find a row several times.
+            live = rows.active().values("pk").distinct().count()
             collector = SoftDeleteCollector(using=rows.db, origin=self)
             collector.collect(rows)
             _, by_model = collector.delete()
@@ -99,10 +100,11 @@ class SoftDeleteQuerySet(models.QuerySet[M]):
     hard_delete.queryset_only = True  # type: ignore[attr-defined]  # as above
 
     def _to_delete(self: Any) -> Any:
-        if self.query.is_sliced or self.query.distinct or self.query.combinator or self._fields:
+        query = self.query
+        if query.is_sliced or query.distinct_fields or query.combinator or self._fields is not None:
             raise TypeError(
-                "delete() works on whole rows of one table: not after slicing, distinct(), "
-                "union() and the like, or values()."
+                "delete() works on whole rows of one table: not after slicing, distinct() on "
+                "fields, union() and the like, or values()."
             )
         rows = self._chain()
         rows._for_write = True
