@@ -98,3 +98,15 @@ class Unindexed(models.Model):
             models.Index(fields=["listed"], name="library_listed"),
             GinIndex(models.F("expressed"), name="library_expressed"),
         ]
+
+
+class Moment(models.Model):
+    """Its key is a moment, which each session shows in its time zone."""
+
+    at = models.DateTimeField(primary_key=True)
+    text = models.TextField()
+    vector = SearchVectorField(null=True)
+
+    class Meta:
+        app_label = "library"
+        apps = library

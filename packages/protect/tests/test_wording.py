@@ -3,6 +3,7 @@
 import pytest
 from django.apps.registry import Apps
 from django.db import IntegrityError, connection, models, transaction
+from django.utils.translation import gettext_lazy
 from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
 from hypothesis import strategies as st
@@ -12,7 +13,7 @@ from pgtrigger import sql
 from pgtrigger.errors import DeclarationError, FieldLookupError
 from pgtrigger_protect import AppendOnly, Protect, ReadOnly
 from shop.database import refused, run
-from shop.models import Line
+from shop.models import Line, Peculiar
 
 Insert, Update, Delete, Truncate = (
     pgtrigger.Insert,
@@ -126,6 +127,16 @@ def test_a_row_cannot_be_shown_at_statement_level():
 def test_a_field_that_there_is_not_is_refused_when_it_is_compiled():
     with pytest.raises(FieldLookupError, match="nothing"):
         Protect(name="keep", operation=Update, message="{columns.nothing}").compile(Line)
+
+
+def test_a_generated_column_is_refused_when_it_is_compiled():
+    with pytest.raises(DeclarationError, match="computes"):
+        Protect(name="keep", operation=Update, message="{old.loud}").compile(Peculiar)
+
+
+def test_a_text_that_is_none_is_refused():
+    with pytest.raises(DeclarationError, match="no text"):
+        Protect(name="keep", operation=Update, message=gettext_lazy("No"))
 
 
 def test_what_changed_is_for_read_only():

@@ -1,5 +1,6 @@
 """pgtrigger_search.subcommands, reindexing and progress: `manage.py pgtrigger reindex`."""
 
+import datetime
 import io
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from django.core.management.base import CommandError
 from django.db import connection, connections
 
 import pgtrigger
-from library.models import Article, ArticleProxy, Book, Shelf, Unindexed
+from library.models import Article, ArticleProxy, Book, Moment, Shelf, Unindexed
 from pgtrigger.errors import (
     DatabaseNotSupportedError,
     DeclarationError,
@@ -129,6 +130,17 @@ def test_composite_keys_and_names_that_need_quotes(tables, declared):
     assert line == "library.Shelf:search: 12 rows, 12 updated"
     expected = {f"'{room}':1A 'cat':2A" for room in range(3)}
     assert {*Shelf.objects.values_list("vector", flat=True)} == expected
+
+
+def test_keys_are_what_the_server_says_in_whatever_time_zone_its_session_is(tables, declared):
+    tables(Moment)
+    start = datetime.datetime(2026, 3, 29, tzinfo=datetime.UTC)
+    for hour in range(7):
+        Moment.objects.create(at=start + datetime.timedelta(hours=hour), text="cats")
+    declared(Moment, search(document_fields=["text"]))
+    run("SET LOCAL timezone = 'America/New_York'")
+    (line,) = reindex("library.Moment", "--batch-size=3")
+    assert line == "library.Moment:search: 7 rows, 7 updated"
 
 
 def test_a_childs_own_vector(tables, declared):

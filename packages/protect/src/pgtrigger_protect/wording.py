@@ -9,7 +9,7 @@ import string
 from typing import NamedTuple
 
 from pgtrigger import sql
-from pgtrigger.columns import column_name, concrete_field
+from pgtrigger.columns import column_name, concrete_field, is_generated
 from pgtrigger.declaration import Model
 from pgtrigger.errors import DeclarationError
 
@@ -37,6 +37,11 @@ def places(text: str) -> list[str]:
 
     Raises `DeclarationError` for what is no text with places, or has other places than there are.
     """
+    if not isinstance(text, str):
+        raise DeclarationError(
+            f"{text!r} is no text. The database has one for everybody, so a translation is the "
+            f"matter of who shows it."
+        )
     try:
         found = [part for part in string.Formatter().parse(text) if part[1] is not None]
     except ValueError as error:
@@ -88,7 +93,13 @@ def _argument(name: str, model: Model, changed: str, *, row: bool) -> str:
             raise DeclarationError("{changed} is a place of ReadOnly, which compares columns.")
         return known[name]
     which, _, field = name.partition(".")
-    column = sql.quote(column_name(concrete_field(model, field)))
+    found = concrete_field(model, field)
+    if is_generated(found):
+        raise DeclarationError(
+            f'{{{name}}} shows a column of "{model._meta.label}" that the database computes, '
+            f"which a trigger may find empty; show those that it is computed from."
+        )
+    column = sql.quote(column_name(found))
     if not row:
         return sql.string(_ANY)
     value = {

@@ -103,16 +103,18 @@ class Reindexing:
     def _batch(self, after: Key) -> Batch | None:
         keys = ", ".join(f"{ROW}.{quote(key)}" for key in self.keys)
         names = ", ".join(f"k{number}" for number, _ in enumerate(self.keys))
-        descending = ", ".join(f"k{number} DESC" for number, _ in enumerate(self.keys))
+        # As Postgres writes them, which it reads again as the same, whatever Python makes of them.
+        texts = ", ".join(f"k{number}::text" for number, _ in enumerate(self.keys))
+        descending = ", ".join(f"batch.k{number} DESC" for number, _ in enumerate(self.keys))
         found = self._rows(
-            f"SELECT pg_catalog.count(*) OVER (), {names} FROM (SELECT {keys} "
+            f"SELECT pg_catalog.count(*) OVER (), {texts} FROM (SELECT {keys} "
             f"FROM {self._table} WHERE {self._behind(after)} ORDER BY {keys} "
             f"LIMIT {self.batch_size}) AS batch ({names}) ORDER BY {descending} LIMIT 1"
         )
         if not found:
             return None
         rows, *last = found[0]
-        upto = f"{self._key} <= ({', '.join(map(sql.literal, last))})"
+        upto = f"{self._key} <= ({_values(last)})"
         wrong = f"{self._behind(after)} AND {upto} AND {self._wrong}"
         done = self._count(wrong) if self.dry_run else self._update(wrong)
         return Batch(int(rows), done, tuple(last))
@@ -145,7 +147,7 @@ class Reindexing:
         return f"({', '.join(f'{ROW}.{quote(key)}' for key in self.keys)})"
 
     def _behind(self, after: Key) -> str:
-        return f"{self._key} > ({', '.join(map(sql.literal, after))})" if after else "TRUE"
+        return f"{self._key} > ({_values(after)})" if after else "TRUE"
 
     @property
     def _column(self) -> str:
@@ -173,3 +175,8 @@ class Reindexing:
         ((dictionary,),) = self._rows(f"SELECT {vectors.UNACCENT_DICTIONARY}::text")
         if dictionary is None:
             raise InstallationError(f"{vectors.UNACCENT_MISSING}. {vectors.UNACCENT_HINT}")
+
+
+def _values(key: Key) -> str:
+    """The values of a key as literals without a type, which take that of their column."""
+    return ", ".join(sql.string(str(value)) for value in key)
