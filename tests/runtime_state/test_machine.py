@@ -18,6 +18,7 @@ from hypothesis.stateful import (
 )
 
 import pgtrigger
+from pgtrigger.agreement import unwatched_cursor
 from pgtrigger.session import local_settings
 from runtime_state.probe import URI, ignored, probe
 from shop.database import run
@@ -299,8 +300,8 @@ class Walk(RuleBasedStateMachine):
     def nothing_stays_behind_in_autocommit(self):
         for side in getattr(self, "sides", {}).values():
             if side.how is None and side.connection.connection is not None:
-                # Of the driver, so that nothing is synchronised for it.
-                with side.connection.connection.cursor() as cursor:
+                # Of the driver's own, so that nothing is synchronised for it.
+                with unwatched_cursor(side.connection) as cursor:
                     cursor.execute(STATE)
                     assert cursor.fetchone() == ("", "", DEFAULT_PATH)
 
