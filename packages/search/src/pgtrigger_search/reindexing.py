@@ -114,7 +114,7 @@ class Reindexing:
         if not found:
             return None
         rows, *last = found[0]
-        upto = f"{self._key} <= ({_values(last)})"
+        upto = f"{self._key} <= ({_values(tuple(last))})"
         wrong = f"{self._behind(after)} AND {upto} AND {self._wrong}"
         done = self._count(wrong) if self.dry_run else self._update(wrong)
         return Batch(int(rows), done, tuple(last))
