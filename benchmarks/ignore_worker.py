@@ -33,9 +33,9 @@ settings.configure(
 )
 django.setup()
 
-from django.db import connection, models, transaction  # noqa: E402
+from django.db import connection, models, transaction  # noqa: E402  # it wants the settings
 
-import pgtrigger  # noqa: E402  # it wants the settings
+import pgtrigger  # noqa: E402  # as above
 
 MANY = 1_000
 

@@ -1,5 +1,7 @@
 """Settings and the statement that needs them in one round trip, and the longer way around it."""
 
+from contextlib import ExitStack
+
 import pytest
 from django.db import DataError, IntegrityError, connection, transaction
 
@@ -113,38 +115,30 @@ def test_what_another_hand_has_set_in_the_transaction_comes_back(way, refused):
         assert value("SELECT current_setting('shop.reason')") == "Ünder"
 
 
-def test_a_commit_outside_the_context_restores_in_the_same_round_trip(way, autocommit_live):
-    autocommit_live(
-        Order,
-        pgtrigger.Trigger(
-            name="late",
-            when=pgtrigger.After,
-            operation=pgtrigger.Insert,
-            timing=pgtrigger.Deferred,
-            func="INSERT INTO shop_log (text) VALUES ('late'); RETURN NULL;",
-        ),
+def late(func):
+    """A trigger on new orders that waits for the commit."""
+    return pgtrigger.Trigger(
+        name="late",
+        when=pgtrigger.After,
+        operation=pgtrigger.Insert,
+        timing=pgtrigger.Deferred,
+        func=func,
     )
-    with transaction.atomic():
-        with pgtrigger.ignore("shop.Order:late"):
-            Order.objects.create(total=1)
-        listening = wire()
-        heard = listening.__enter__()
-    listening.__exit__(None, None, None)
+
+
+def test_a_commit_outside_the_context_restores_in_the_same_round_trip(way, autocommit_live):
+    autocommit_live(Order, late("INSERT INTO shop_log (text) VALUES ('late'); RETURN NULL;"))
+    with ExitStack() as listening:
+        with transaction.atomic():
+            with pgtrigger.ignore("shop.Order:late"):
+                Order.objects.create(total=1)
+            heard = listening.enter_context(wire())
     assert Log.objects.count() == 1
     assert heard.ready == (1 if way == "together" else 2)
 
 
 def test_an_error_at_such_a_commit_rolls_back(way, autocommit_live):
-    autocommit_live(
-        Order,
-        pgtrigger.Trigger(
-            name="late",
-            when=pgtrigger.After,
-            operation=pgtrigger.Insert,
-            timing=pgtrigger.Deferred,
-            func=pgtrigger.raise_violation("too late"),
-        ),
-    )
+    autocommit_live(Order, late(pgtrigger.raise_violation("too late")))
     with pytest.raises(IntegrityError, match="too late"), transaction.atomic():
         with pgtrigger.ignore("shop.Order:late"):
             Order.objects.create(total=1)

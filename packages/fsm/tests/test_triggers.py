@@ -5,8 +5,7 @@ import decimal
 import uuid
 
 import pytest
-from django.apps.registry import Apps
-from django.db import DatabaseError, IntegrityError, connection, models, transaction
+from django.db import DatabaseError, IntegrityError
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -16,6 +15,7 @@ from pgtrigger import sql
 from pgtrigger.errors import DeclarationError, FieldLookupError
 from pgtrigger_fsm import ANY, FSM, Transition
 from shop.database import definitions, refused, rows, run, statements, value
+from shop.named import named
 from workflow.models import Document, DocumentProxy, Letter, Level, Parcel, Peculiar, Stage, Status
 
 Row, Statement = pgtrigger.Row, pgtrigger.Statement
@@ -820,18 +820,7 @@ def test_any_name_is_that_of_a_table_or_column(db, level):
         columns = [name for name in columns if len(name.encode()) <= 63]
         if len(columns) < 2:
             return
-        key, column = map(sql.quote, columns)
-        meta = {"app_label": "workflow", "db_table": table, "apps": Apps()}
-        body = {
-            "__module__": __name__,
-            "Meta": type("Meta", (), meta),
-            "key": models.IntegerField(primary_key=True, db_column=columns[0]),
-            "state": models.TextField(db_column=columns[1]),
-        }
-        model = type("Named", (models.Model,), body)
-        relation = sql.quote(table)
-        with connection.cursor() as cursor, transaction.atomic():
-            cursor.execute(f"CREATE TABLE {relation} ({key} int PRIMARY KEY, {column} text)")
+        with named("workflow", table, columns) as (model, cursor, relation, _key, column):
             machine([("a", "b")], "state", level=level, initial=["a", "b"]).install(model)
             cursor.execute(f"INSERT INTO {relation} VALUES (1, 'a')")
             cursor.execute(f"UPDATE {relation} SET {column} = 'b'")
@@ -843,7 +832,6 @@ def test_any_name_is_that_of_a_table_or_column(db, level):
                     cursor.execute(statement)
                 diagnostics = caught.value.__cause__.diag
                 assert (diagnostics.table_name, diagnostics.column_name) == (table, columns[1])
-            transaction.set_rollback(True)
         ran.append(table)
 
     check()

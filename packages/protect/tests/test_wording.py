@@ -1,8 +1,7 @@
 """pgtrigger_protect.wording: what a refusal says in the declaration's own words."""
 
 import pytest
-from django.apps.registry import Apps
-from django.db import IntegrityError, connection, models, transaction
+from django.db import IntegrityError
 from django.utils.translation import gettext_lazy
 from hypothesis import HealthCheck, given
 from hypothesis import settings as profile
@@ -14,6 +13,7 @@ from pgtrigger.errors import DeclarationError, FieldLookupError
 from pgtrigger_protect import AppendOnly, Protect, ReadOnly
 from shop.database import refused, run
 from shop.models import Line, Peculiar
+from shop.named import named
 
 Insert, Update, Delete, Truncate = (
     pgtrigger.Insert,
@@ -190,16 +190,6 @@ def test_any_name_and_any_text_is_quoted(db, kind, level):
     )
     @given(NAMES, st.lists(NAMES, min_size=2, max_size=2, unique=True), TEXTS, TEXTS)
     def check(table, columns, text, value):
-        meta = {"app_label": "shop", "db_table": table, "apps": Apps()}
-        body = {
-            "__module__": __name__,
-            "Meta": type("Meta", (), meta),
-            "key": models.IntegerField(primary_key=True, db_column=columns[0]),
-            "state": models.TextField(db_column=columns[1]),
-        }
-        model = type("Named", (models.Model,), body)
-        key, column = map(sql.quote, columns)
-        relation = sql.quote(table)
         message, shown = text, text.replace("{{", "{").replace("}}", "}")
         if level == pgtrigger.Row:
             message, shown = f"{text}{{old.state}}", f"{shown}{value}"
@@ -210,8 +200,7 @@ def test_any_name_and_any_text_is_quoted(db, kind, level):
             condition=pgtrigger.Q(old__state=value),
             message=message,
         )
-        with connection.cursor() as cursor, transaction.atomic():
-            cursor.execute(f"CREATE TABLE {relation} ({key} int PRIMARY KEY, {column} text)")
+        with named("shop", table, columns) as (model, cursor, relation, key, column):
             trigger.install(model)
             values = f"(1, {sql.string(value)}), (2, '')"
             cursor.execute(f"INSERT INTO {relation} VALUES {values}")
@@ -221,7 +210,6 @@ def test_any_name_and_any_text_is_quoted(db, kind, level):
             diagnostics = caught.value.__cause__.diag
             assert diagnostics.message_primary == shown
             assert diagnostics.table_name == table
-            transaction.set_rollback(True)
         ran.append(table)
 
     check()

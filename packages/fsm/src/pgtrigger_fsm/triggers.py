@@ -12,6 +12,7 @@ from pgtrigger.composer import TABLES, full_join, missing
 from pgtrigger.conditions import Condition
 from pgtrigger.declaration import Model
 from pgtrigger.errors import DeclarationError
+from pgtrigger.functions import way_out
 from pgtrigger_fsm.refusals import NotInitial, NotOpen
 from pgtrigger_fsm.states import StateField, state_field
 from pgtrigger_fsm.transitions import ANY, Transition, states_of, transitions_of
@@ -240,7 +241,4 @@ class FSM(pgtrigger.Composer):
 
     def way_out(self, model: Model) -> str:
         """The hint that the refusal gives."""
-        uri = self.get_uri(model)
-        if not self.ignorable:
-            return f'Trigger "{uri}" allows this to nobody.'
-        return f'Where this is meant to happen, run it within pgtrigger.ignore("{uri}").'
+        return way_out(self.get_uri(model), ignorable=self.ignorable)

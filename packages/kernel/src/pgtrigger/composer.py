@@ -63,8 +63,7 @@ class Composer(Trigger):
         return _tables(members[0]) if len(members) == 1 else None
 
     @referencing.setter
-    # It is an attribute that cannot be given.
-    def referencing(  # pyright: ignore[reportIncompatibleVariableOverride]
+    def referencing(  # pyright: ignore[reportIncompatibleVariableOverride]  # it refuses all values
         self, value: clauses.Referencing | None
     ) -> None:
         raise DeclarationError(

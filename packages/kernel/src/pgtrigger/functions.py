@@ -185,3 +185,14 @@ def raise_violation(
     }
     given = ",\n    ".join(f"{name} = {value}" for name, value in options.items() if value)
     return f"RAISE EXCEPTION USING\n    {given};"
+
+
+def way_out(uri: str, *, ignorable: bool) -> str:
+    """The hint of a trigger that refuses: how to pass it by, if that can be done.
+
+    >>> way_out("shop.Order:keep", ignorable=False)
+    'Trigger "shop.Order:keep" allows this to nobody.'
+    """
+    if not ignorable:
+        return f'Trigger "{uri}" allows this to nobody.'
+    return f'Where this is meant to happen, run it within pgtrigger.ignore("{uri}").'

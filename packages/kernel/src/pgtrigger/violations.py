@@ -220,7 +220,7 @@ def _block(using: str, *, atomic: bool, immediate: bool) -> Iterator[None]:
             yield
             if immediate:
                 check_deferred(using)
-    except Exception as error:
+    except Exception as error:  # raised again
         _refuse(error)
         raise
 

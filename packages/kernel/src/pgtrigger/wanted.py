@@ -54,11 +54,7 @@ class Entry(NamedTuple):
 class Wanted:
     """The layers of a task, and the settings they come to for each database."""
 
-    def __init__(
-        self,
-        layers: tuple[Layer, ...] = (),
-        entries: tuple[Entry, ...] = (),
-    ) -> None:
+    def __init__(self, layers: tuple[Layer, ...] = (), entries: tuple[Entry, ...] = ()) -> None:
         self.layers = layers
         self.entries = entries
         self._settings: dict[str, Mapping[str, str]] = {}

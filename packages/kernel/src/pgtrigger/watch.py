@@ -12,12 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pgtrigger.agreement import Agreement, agreement_of
-from pgtrigger.supervision import (
-    around,
-    before_commit,
-    supervise,
-    wrapper,
-)
+from pgtrigger.supervision import around, before_commit, supervise, wrapper
 from pgtrigger.wanted import current
 
 

@@ -14,6 +14,7 @@ from pgtrigger.composer import TABLES, rows_meet
 from pgtrigger.conditions import Condition
 from pgtrigger.declaration import Model
 from pgtrigger.errors import DeclarationError
+from pgtrigger.functions import way_out
 from pgtrigger_protect import wording
 
 
@@ -86,11 +87,11 @@ class Protect(pgtrigger.Composer):
     ) -> str:
         row = self.get_level() == pgtrigger.Row
         said = wording.render(self.message or message, model, changed=changed, row=row)
-        hint = wording.Text(self.way_out(model).replace("%", "%%"))
+        hint = sql.string(self.way_out(model))
         if self.hint:
-            hint = wording.render(self.hint, model, changed=changed, row=row)
+            hint = wording.render(self.hint, model, changed=changed, row=row).expression
         return pgtrigger.raise_violation(
-            said.template, *said.arguments, hint_expression=hint.expression, column=column
+            said.template, *said.arguments, hint_expression=hint, column=column
         )
 
     def _refusal_of_truncation(self, model: Model) -> str:
@@ -105,10 +106,7 @@ class Protect(pgtrigger.Composer):
 
     def way_out(self, model: Model) -> str:
         """The hint that the refusal gives by itself."""
-        uri = self.get_uri(model)
-        if not self.ignorable:
-            return f'Trigger "{uri}" allows this to nobody.'
-        return f'Where this is meant to happen, run it within pgtrigger.ignore("{uri}").'
+        return way_out(self.get_uri(model), ignorable=self.ignorable)
 
     def render_func(self, model: Model) -> str:
         if self.func or self.get_level() != pgtrigger.Row:

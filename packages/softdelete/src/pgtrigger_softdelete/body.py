@@ -30,19 +30,15 @@ def own_row(model: Model, mark: Mark, cascade_field: str | None) -> str:
     """Mark the row that is being deleted, unless it has been before."""
     live = mark.live_row_sql(model, TARGET)
 
-    def by_key(row: str) -> str:
+    def marking(row: str, found: str) -> str:
         sets = _mark_sets(model, mark, row, cascade_field, "NULL")
-        return f"AS {TARGET} SET {sets} WHERE {_same_row(model, row)} AND {live}"
-
-    def by_place(row: str) -> str:
-        # The row is locked and stays where it is, so it needs not be looked for.
-        sets = _mark_sets(model, mark, row, cascade_field, "NULL")
-        return f"AS {TARGET} SET {sets} WHERE {TARGET}.ctid = {row}.ctid AND {live}"
+        return f"AS {TARGET} SET {sets} WHERE {found} AND {live}"
 
     return on_own_table(
         model._meta.db_table,
-        Statement("UPDATE ONLY", by_place, "OLD"),
-        Statement("UPDATE", by_key, "OLD"),
+        # The row is locked and stays where it is, so it needs not be looked for.
+        Statement("UPDATE ONLY", lambda row: marking(row, f"{TARGET}.ctid = {row}.ctid"), "OLD"),
+        Statement("UPDATE", lambda row: marking(row, _same_row(model, row)), "OLD"),
     )
 
 
