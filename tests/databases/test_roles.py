@@ -121,7 +121,7 @@ def test_another_owners_schema_is_looked_at_and_left_alone(owner, empty, declare
         "CREATE TABLE closed.press_page (LIKE app.press_page)",
         empty.definition("mark", "app").replace("app.press_page", "closed.press_page"),
     )
-    assert command("ls", "--all-schemas") == ["INSTALLED ENABLED press.Page:mark"]
+    assert command("ls", "--all-schemas") == ["INSTALLED ENABLED press.Page:mark app"]
     with statements() as run:
         command("install")
         command("prune", "--all-schemas")

@@ -7,7 +7,7 @@ import pgtrigger
 from pgtrigger import catalog
 from pgtrigger.catalog import Catalog, InstalledTrigger
 from shop.database import definitions, functions, noop, run, statements
-from shop.models import AuditEntry, Dotted, Event, Missing, Order, Product, ProductProxy
+from shop.models import AuditEntry, Dotted, Event, Order, Product, ProductProxy
 
 
 @pytest.fixture
@@ -205,24 +205,6 @@ def test_a_part_that_is_missing_or_disabled_counts_for_the_whole():
     assert Catalog([first, second]).status(compiled, "shop_product") == ("INSTALLED", True)
     off = installed(compiled, pgid=compiled.pgids[1], state="D")
     assert Catalog([first, off]).status(compiled, "shop_product") == ("INSTALLED", False)
-
-
-def test_the_schema_of_each_table_is_told_and_missing_ones_are_left_out(audit):
-    tables = [model._meta.db_table for model in (Product, Order, Dotted, AuditEntry, Missing)]
-    assert catalog.schemas_of(connection, tables) == {
-        "shop_product": "public",
-        "user": "public",
-        "shop.with.dots": "public",
-        '"shop_audit"."entry"': "shop_audit",
-    }
-
-
-def test_a_table_keeps_its_identity_when_it_is_renamed(db):
-    identity = catalog.identify(connection, "shop.with.dots")
-    run('ALTER TABLE "shop.with.dots" RENAME TO "another""one"')
-    assert catalog.name_of(connection, identity) == '"public"."another""one"'
-    run('DROP TABLE "another""one"')
-    assert catalog.name_of(connection, identity) is None
 
 
 def test_only_postgres_is_served():

@@ -1,4 +1,4 @@
-"""pgtrigger_search.subcommands, reindexing and progress: `manage.py pgtrigger reindex`."""
+"""pgtrigger_search.subcommands, and reindexing: `manage.py pgtrigger reindex`."""
 
 import datetime
 import io
@@ -19,7 +19,8 @@ from pgtrigger.errors import (
     InstallationError,
     TriggerNotFoundError,
 )
-from pgtrigger_search import UpdateSearchVector, progress
+from pgtrigger.management import progress
+from pgtrigger_search import UpdateSearchVector
 from pgtrigger_search.reindexing import Reindexing
 from pgtrigger_search.subcommands import key_text
 from shop.database import column, rows, run, second_connection, statements, value
@@ -361,7 +362,7 @@ def test_without_any_search_vector_there_is_nothing_to_do(db):
 
 @pytest.mark.parametrize("size", ["0", "-1", "many"])
 def test_a_batch_has_at_least_one_row(db, size):
-    with pytest.raises(CommandError, match="number of rows"):
+    with pytest.raises(CommandError, match="not a number, at least 1"):
         reindex(f"--batch-size={size}")
 
 

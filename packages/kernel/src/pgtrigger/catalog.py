@@ -54,7 +54,7 @@ _TRIGGERS: Final = f"""
      WHERE NOT t.tgisinternal AND t.tgparentid = 0
        AND (t.tgname LIKE %s OR t.tgname = ANY(%s::name[]))
        AND (%s::name[] IS NULL OR c.relname = ANY(%s::name[]))
-       AND (%s OR n.nspname = ANY(%s::name[]) OR pg_catalog.pg_table_is_visible(c.oid))
+       AND (%s OR n.nspname = ANY(%s::name[]) OR (%s AND pg_catalog.pg_table_is_visible(c.oid)))
 """
 # Functions of ours that no trigger calls.
 _ORPHANS: Final = """
@@ -62,17 +62,11 @@ _ORPHANS: Final = """
       FROM pg_catalog.pg_proc p
       JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
      WHERE p.prorettype = 'pg_catalog.trigger'::regtype AND p.proname LIKE %s
-       AND (%s OR n.nspname = ANY(%s::name[]) OR pg_catalog.pg_function_is_visible(p.oid))
+       AND (%s OR n.nspname = ANY(%s::name[])
+            OR (%s AND pg_catalog.pg_function_is_visible(p.oid)))
        AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgfoid = p.oid)
 """
 _ORDER: Final = " ORDER BY 1, 2, 3, 7, 8"
-
-_LOCATE: Final = """
-    SELECT wanted.name, n.nspname
-      FROM unnest(%s::text[]) AS wanted(name)
-      JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(wanted.name)
-      JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +129,9 @@ class Catalog:
     ) -> None:
         self.triggers = tuple(triggers)
         self.functions = tuple(functions)
+        self._schemas: (
+            tuple[dict[str, list[InstalledTrigger]], dict[str, list[OrphanFunction]]] | None
+        ) = None
         self._tables: dict[tuple[str | None, str], dict[str, InstalledTrigger]] = {}
         for trigger in self.triggers:
             keys: list[str | None] = [trigger.schema]
@@ -143,13 +140,29 @@ class Catalog:
             for key in keys:
                 self._tables.setdefault((key, trigger.table), {})[trigger.pgid] = trigger
 
-    def of_table(self, db_table: str) -> Mapping[str, InstalledTrigger]:
-        """The triggers of a table, by Postgres id."""
-        return self._tables.get(sql.relation(db_table), {})
+    def of_table(self, db_table: str, schema: str | None = None) -> Mapping[str, InstalledTrigger]:
+        """The triggers of a table, by Postgres id: of the visible one, or of that in a schema."""
+        named, table = sql.relation(db_table)
+        return self._tables.get((schema or named, table), {})
 
-    def status(self, compiled: CompiledTrigger, db_table: str) -> tuple[str, bool | None]:
+    def within(self, schema: str) -> Catalog:
+        """What there is in one of the schemas."""
+        if self._schemas is None:
+            triggers: dict[str, list[InstalledTrigger]] = {}
+            functions: dict[str, list[OrphanFunction]] = {}
+            for trigger in self.triggers:
+                triggers.setdefault(trigger.schema, []).append(trigger)
+            for function in self.functions:
+                functions.setdefault(function.schema, []).append(function)
+            self._schemas = triggers, functions
+        triggers, functions = self._schemas
+        return Catalog(triggers.get(schema, ()), functions.get(schema, ()))
+
+    def status(
+        self, compiled: CompiledTrigger, db_table: str, schema: str | None = None
+    ) -> tuple[str, bool | None]:
         """``(status, enabled)`` of a compiled trigger on a table."""
-        table = self.of_table(db_table)
+        table = self.of_table(db_table, schema)
         found = [table[pgid] for pgid in compiled.pgids if pgid in table]
         if not found:
             return UNINSTALLED, None
@@ -195,6 +208,7 @@ def read(
     pgids: Iterable[str] = (),
     orphans: bool = False,
     all_schemas: bool = False,
+    within: str | None = None,
 ) -> Catalog:
     """Read the installed triggers in one query.
 
@@ -206,10 +220,12 @@ def read(
         pgids: Postgres ids to look for besides those that begin with ``pgtrigger_``.
         orphans: look for functions that no trigger calls, too.
         all_schemas: look into all schemas.
+        within: look into this schema only.
     """
     wanted = [sql.relation(table) for table in tables or ()]
     relations = None if tables is None else [name for _, name in wanted]
-    places = [all_schemas, [*schemas, *(schema for schema, _ in wanted if schema)]]
+    named = [*schemas, *(schema for schema, _ in wanted if schema)]
+    places = [all_schemas, [within] if within else named, within is None]
     query = _TRIGGERS
     parameters: list[Any] = [OURS, [*pgids], relations, relations, *places]
     if orphans:
@@ -240,34 +256,6 @@ def _installed(row: Sequence[Any]) -> InstalledTrigger:
         visible=row[11],
         constraint=row[12],
     )
-
-
-def schemas_of(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> dict[str, str]:
-    """The schema in which the search path finds each ``db_table``; missing tables are left out."""
-    quoted = {sql.quote_relation(table): table for table in tables}
-    with connection.cursor() as cursor:
-        cursor.execute(_LOCATE, [[*quoted]])
-        return {quoted[name]: schema for name, schema in cursor.fetchall()}
-
-
-def identify(connection: BaseDatabaseWrapper, db_table: str) -> int | None:
-    """The object identifier of a table, which stays when the table is renamed."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_catalog.to_regclass(%s)::oid", [sql.quote_relation(db_table)])
-        (oid,) = cursor.fetchone()
-    return None if oid is None else int(oid)
-
-
-def name_of(connection: BaseDatabaseWrapper, relation: int) -> str | None:
-    """The quoted name, with its schema, of a table with this object identifier."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c "
-            "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s",
-            [relation],
-        )
-        row = cursor.fetchone()
-    return sql.quote_relation(row[1], row[0]) if row else None
 
 
 def postgres(database: str | None) -> BaseDatabaseWrapper | None:

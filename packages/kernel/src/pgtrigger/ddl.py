@@ -7,8 +7,9 @@ anything else replaces the trigger, under a lock that lets readers go on. Postgr
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Final, assert_never
 
 from pgtrigger import catalog, sql
 from pgtrigger.catalog import InstalledTrigger, OrphanFunction
@@ -21,6 +22,45 @@ _STATES: Final = {
     "A": "ENABLE ALWAYS TRIGGER",
     "R": "ENABLE REPLICA TRIGGER",
 }
+
+
+class Lock(enum.Enum):
+    """The lock that a statement takes on the table; the value is its mode."""
+
+    NONE = ""
+    SHARE_UPDATE_EXCLUSIVE = "SHARE UPDATE EXCLUSIVE"
+    SHARE_ROW_EXCLUSIVE = "SHARE ROW EXCLUSIVE"
+    ACCESS_EXCLUSIVE = "ACCESS EXCLUSIVE"
+
+    @property
+    def meaning(self) -> str:
+        """Who waits for whom."""
+        match self:
+            case Lock.NONE:
+                return "no lock on the table"
+            case Lock.SHARE_UPDATE_EXCLUSIVE:
+                return "readers and writers go on; VACUUM and other changes of the table wait"
+            case Lock.SHARE_ROW_EXCLUSIVE:
+                return "readers go on, writers wait"
+            case Lock.ACCESS_EXCLUSIVE:
+                return "readers and writers wait"
+            case _:  # pragma: no cover  # for the type checkers
+                assert_never(self)
+
+
+_LOCKS: Final = {
+    "CREATE OR REPLACE TRIGGER ": Lock.SHARE_ROW_EXCLUSIVE,
+    "CREATE CONSTRAINT TRIGGER ": Lock.SHARE_ROW_EXCLUSIVE,
+    "ALTER TABLE ": Lock.SHARE_ROW_EXCLUSIVE,
+    "DROP TRIGGER ": Lock.ACCESS_EXCLUSIVE,
+    # It writes comments on triggers.
+    "DO ": Lock.SHARE_UPDATE_EXCLUSIVE,
+}
+
+
+def lock_of(statement: str) -> Lock:
+    """The lock that one of the statements made here takes on the trigger's table."""
+    return next((lock for head, lock in _LOCKS.items() if statement.startswith(head)), Lock.NONE)
 
 
 def install_sql(

@@ -7,10 +7,11 @@ from typing import Any, Self
 
 from django.db.utils import DEFAULT_DB_ALIAS
 
-from pgtrigger import catalog, ddl, installation, registry
+from pgtrigger import catalog, comparison, installation, registry
 from pgtrigger.catalog import INSTALLED, UNALLOWED, UNINSTALLED
+from pgtrigger.comparison import Wanted
 from pgtrigger.declaration import Model
-from pgtrigger.installation import Wanted
+from pgtrigger.planning import Action, Work
 from pgtrigger.trigger import Trigger
 
 
@@ -46,41 +47,41 @@ class SingleTrigger:
         """Install a trigger; undoing removes it unless it was there before."""
         if self.status(trigger, model, database)[0] in (INSTALLED, UNALLOWED):
             return Undoing(None)
-        if connection := catalog.postgres(database):
-            installation.install_triggers(connection, [_wanted(trigger, model)])
+        self._carry_out(trigger, model, database, Action.INSTALL)
         return Undoing(lambda: self.uninstall(trigger, model, database))
 
     def uninstall(self, trigger: Trigger, model: Any, database: str | None) -> Undoing:
         """Remove a trigger; undoing installs it again if it was there."""
         if self.status(trigger, model, database)[0] in (UNINSTALLED, UNALLOWED):
             return Undoing(None)
-        self._change(trigger, model, database, "Uninstalling", ddl.uninstall_sql)
+        self._carry_out(trigger, model, database, Action.UNINSTALL)
         return Undoing(lambda: self.install(trigger, model, database))
 
     def enable(self, trigger: Trigger, model: Any, database: str | None) -> Undoing:
         """Enable a trigger; undoing disables it if it was disabled."""
         if self.status(trigger, model, database)[1] in (True, None):
             return Undoing(None)
-        self._change(trigger, model, database, "Enabling", ddl.enable_sql)
+        self._carry_out(trigger, model, database, Action.ENABLE)
         return Undoing(lambda: self.disable(trigger, model, database))
 
     def disable(self, trigger: Trigger, model: Any, database: str | None) -> Undoing:
         """Disable a trigger; undoing enables it if it was enabled."""
         if self.status(trigger, model, database)[1] in (False, None):
             return Undoing(None)
-        self._change(trigger, model, database, "Disabling", ddl.disable_sql)
+        self._carry_out(trigger, model, database, Action.DISABLE)
         return Undoing(lambda: self.enable(trigger, model, database))
 
-    def _change(
-        self, trigger: Trigger, model: Any, database: str | None, action: str, statements: Any
+    def _carry_out(
+        self, trigger: Trigger, model: Any, database: str | None, action: Action
     ) -> None:
         if connection := catalog.postgres(database):
             wanted = [_wanted(trigger, model)]
-            installation.change_installed(connection, wanted, action, statements)
+            work = Work(database=connection.alias, action=action, wanted=wanted)
+            installation.carry_out(work)
 
     def allow_migrate(self, model: Any, database: str | None) -> bool:
         """Ask the database routers about the model's table."""
-        return installation.allowed(model, database or DEFAULT_DB_ALIAS)
+        return comparison.allowed(model, database or DEFAULT_DB_ALIAS)
 
     def status(self, trigger: Trigger, model: Any, database: str | None) -> tuple[str, bool | None]:
         """What the catalog of the database says about a trigger."""
@@ -90,8 +91,8 @@ class SingleTrigger:
         if connection is None:
             return UNINSTALLED, None
         wanted = _wanted(trigger, model)
-        found = installation.read_catalog(connection, [wanted], whole=False)
-        return found.status(wanted.compiled, wanted.db_table)
+        found = comparison.read_catalog(connection, [wanted], whole=False)
+        return wanted.status(found)
 
 
 def _wanted(trigger: Trigger, model: Any) -> Wanted:

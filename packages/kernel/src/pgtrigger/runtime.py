@@ -13,6 +13,7 @@ from asgiref.sync import sync_to_async
 from django.db import connections, models
 
 from pgtrigger import catalog, clauses, sql
+from pgtrigger.comparison import allowed
 from pgtrigger.compiler import EVERYTHING, IGNORE_SETTING
 from pgtrigger.errors import (
     DatabaseNotSupportedError,
@@ -22,7 +23,6 @@ from pgtrigger.errors import (
     TriggerNotFoundError,
     TriggerUriError,
 )
-from pgtrigger.installation import allowed
 from pgtrigger.registry import Registration, is_glob, registered, registry
 from pgtrigger.session import Context, Session
 from pgtrigger.trigger import Trigger

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
@@ -12,18 +12,12 @@ from django.db import connections
 
 from pgtrigger.declaration import Model
 from pgtrigger.errors import DatabaseNotSupportedError, DeclarationError, TriggerNotFoundError
-from pgtrigger.management.subcommand import DatabaseSubcommand
+from pgtrigger.management.progress import reporting
+from pgtrigger.management.subcommand import DatabaseSubcommand, number
 from pgtrigger.registry import registered
 from pgtrigger.runtime import schema
-from pgtrigger_search.progress import reporting
 from pgtrigger_search.reindexing import Key, Reindexing
 from pgtrigger_search.triggers import UpdateSearchVector
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not int(text):
-        raise ArgumentTypeError(f"{text!r} is not a number of rows, at least 1.")
-    return int(text)
 
 
 class Reindex(DatabaseSubcommand):
@@ -32,7 +26,8 @@ class Reindex(DatabaseSubcommand):
     name: ClassVar[str] = "reindex"
     help: ClassVar[str] = "Compute the search vectors of existing rows."
     takes_uris = False
-    waits_for_locks = False
+    takes_apps = False
+    takes_databases = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -45,7 +40,7 @@ class Reindex(DatabaseSubcommand):
         super().add_arguments(parser)
         parser.add_argument(
             "--batch-size",
-            type=_positive,
+            type=number,
             default=1000,
             metavar="ROWS",
             help="How many rows to look at in one transaction; 1000 by default.",
@@ -96,7 +91,7 @@ def run(command: BaseCommand, work: Reindexing, *, quiet: bool) -> None:
             pass
         return
     rows = wrong = 0
-    with reporting(command.stderr, uri, work.total()) as report:
+    with reporting(command.stderr, uri, work.total(), "rows") as report:
         for batch in work.batches():
             rows, wrong = rows + batch.rows, wrong + batch.wrong
             report(rows, f"{wrong:,} {verb}, up to {key_text(batch.last)}")

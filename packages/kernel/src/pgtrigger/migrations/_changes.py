@@ -7,12 +7,12 @@ from typing import Any, Final, NamedTuple
 
 from django.db import DatabaseError
 
-from pgtrigger import catalog, ddl
+from pgtrigger import catalog, ddl, relations
 from pgtrigger.catalog import InstalledTrigger
+from pgtrigger.comparison import allowed
 from pgtrigger.compiler import CompiledTrigger, is_postgres_id
 from pgtrigger.compiler.fingerprint import TriggerComment, comment_triggers_sql
 from pgtrigger.errors import sqlstate
-from pgtrigger.installation import allowed
 from pgtrigger.locks import installer
 from pgtrigger.trigger import Trigger
 
@@ -74,14 +74,14 @@ def change_trigger(
         if postponed is None or not new or not (old or backwards) or not fits_not(error):
             raise
         change = _change(model, old, new)
-        relation = catalog.identify(schema_editor.connection, change.db_table)
+        relation = relations.identify(schema_editor.connection, change.db_table)
         if relation is None:
             raise
         postponed[relation, name] = Postponed(relation, change, backwards)
     else:
         if postponed:
             db_table = model._meta.db_table
-            relation = catalog.identify(schema_editor.connection, db_table)
+            relation = relations.identify(schema_editor.connection, db_table)
             postponed.pop((relation, name), None)
 
 
@@ -126,7 +126,7 @@ def apply(schema_editor: Any, changes: Sequence[Change]) -> None:
             tables=tables,
             pgids=[pgid for change in changes for pgid in change.pgids],
         )
-        schemas = catalog.schemas_of(connection, tables)
+        schemas = relations.schemas_of(connection, tables)
         comments: list[TriggerComment] | None = [] if len(changes) > 1 else None
         for change in changes:
             found = read.of_table(change.db_table)

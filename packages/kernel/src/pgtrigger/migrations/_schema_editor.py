@@ -15,7 +15,7 @@ from django.db import DatabaseError, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.migrations.operations import AddField, AlterField, RenameField
 
-from pgtrigger import catalog, conf, ddl
+from pgtrigger import catalog, conf, ddl, relations
 from pgtrigger.catalog import InstalledTrigger
 from pgtrigger.errors import InstallationError
 from pgtrigger.migrations._changes import (
@@ -63,7 +63,7 @@ class TriggerSchemaEditor(BaseDatabaseSchemaEditor):
     def _finish_triggers(self) -> None:
         for relation, change, backwards in self.postponed.values():
             # By now the table may have another name, or be gone.
-            db_table = catalog.name_of(self.connection, relation)
+            db_table = relations.name_of(self.connection, relation)
             try:
                 if db_table is not None:
                     apply(self, [change._replace(db_table=db_table)])
@@ -76,7 +76,7 @@ class TriggerSchemaEditor(BaseDatabaseSchemaEditor):
         # A column of the same name may be there again; the table may have another one, or be gone.
         for pgid, dependent in [*self.lost_triggers.items()]:
             del self.lost_triggers[pgid]
-            db_table = catalog.name_of(self.connection, dependent.relation)
+            db_table = relations.name_of(self.connection, dependent.relation)
             if db_table is None:
                 for statement in ddl.drop_orphans_sql([dependent.function]):
                     self.execute(statement, params=None)
@@ -185,7 +185,7 @@ class TriggerSchemaEditor(BaseDatabaseSchemaEditor):
 
     def _renew(self, dependent: Dependent) -> None:
         """Make a trigger that no operation has altered refer to its columns by name again."""
-        db_table = catalog.name_of(self.connection, dependent.relation)
+        db_table = relations.name_of(self.connection, dependent.relation)
         if db_table is None:
             return
         found = catalog.read(self.connection, tables=[db_table], all_schemas=True)

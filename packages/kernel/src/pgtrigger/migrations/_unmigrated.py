@@ -13,7 +13,9 @@ from typing import Any
 from django.db.migrations.loader import MigrationLoader
 
 from pgtrigger import catalog, conf
-from pgtrigger.installation import install_triggers, wanted_triggers
+from pgtrigger.comparison import wanted_triggers
+from pgtrigger.installation import carry_out
+from pgtrigger.planning import Action, Work
 from pgtrigger.registry import Registration, registered
 
 
@@ -42,6 +44,12 @@ def _install_of_proxies(app_label: str, using: str) -> None:
 
 def _install(pairs: Iterable[Registration], using: str, *, prune: bool = False) -> None:
     # A single app may have been migrated, or reversed.
-    if connection := catalog.postgres(using):
-        wanted = wanted_triggers(pairs, using)
-        install_triggers(connection, wanted, prune=prune, tables_may_be_missing=True)
+    if catalog.postgres(using):
+        work = Work(
+            database=using,
+            action=Action.INSTALL,
+            wanted=wanted_triggers(pairs, using),
+            prune=prune,
+            tables_may_be_missing=True,
+        )
+        carry_out(work)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from argparse import ArgumentParser
 from typing import Any
@@ -36,6 +37,12 @@ class Command(BaseCommand):
             subparser = chosen.add_parser(name, help=kind.help, description=kind.help)
             kind().add_arguments(subparser)
             subparser.set_defaults(subcommand=name)
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        """Show no colours where NO_COLOR asks for that (https://no-color.org)."""
+        if os.environ.get("NO_COLOR") and not options.get("force_color"):
+            options["no_color"] = True
+        return super().execute(*args, **options)
 
     def handle(self, *args: Any, **options: Any) -> None:
         self._log_to_stderr(options["verbosity"])

@@ -1,14 +1,28 @@
 """The subcommands of ``manage.py pgtrigger`` that the kernel brings, one in a module."""
 
 from pgtrigger.hookspecs import Subcommand
+from pgtrigger.management.subcommands.check import Check
+from pgtrigger.management.subcommands.diff import Diff
 from pgtrigger.management.subcommands.disable import Disable
 from pgtrigger.management.subcommands.enable import Enable
 from pgtrigger.management.subcommands.install import Install
 from pgtrigger.management.subcommands.ls import Ls
 from pgtrigger.management.subcommands.prune import Prune
+from pgtrigger.management.subcommands.sql import Sql
 from pgtrigger.management.subcommands.stubs import Stubs
 from pgtrigger.management.subcommands.uninstall import Uninstall
 
-_KINDS: list[type[Subcommand]] = [Ls, Install, Uninstall, Enable, Disable, Prune, Stubs]
+_KINDS: list[type[Subcommand]] = [
+    Ls,
+    Check,
+    Install,
+    Uninstall,
+    Enable,
+    Disable,
+    Prune,
+    Sql,
+    Diff,
+    Stubs,
+]
 
 SUBCOMMANDS = {kind.name: kind for kind in _KINDS}

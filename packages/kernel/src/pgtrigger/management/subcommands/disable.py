@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from django.core.management.base import BaseCommand
-
-from pgtrigger.installation import disable
-from pgtrigger.management.subcommand import DatabaseSubcommand
+from pgtrigger.management.changing import Changing
+from pgtrigger.planning import Action
 
 
-class Disable(DatabaseSubcommand):
+class Disable(Changing):
     """Keep installed triggers from firing, for everybody."""
 
     name: ClassVar[str] = "disable"
     help: ClassVar[str] = "Keep installed triggers from firing, for everybody."
-
-    def run(self, command: BaseCommand, *uris: str, database: str, **options: Any) -> None:
-        disable(*uris, database=database, **options)
+    action = Action.DISABLE
+    asks = True

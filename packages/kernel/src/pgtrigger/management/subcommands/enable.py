@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from django.core.management.base import BaseCommand
-
-from pgtrigger.installation import enable
-from pgtrigger.management.subcommand import DatabaseSubcommand
+from pgtrigger.management.changing import Changing
+from pgtrigger.planning import Action
 
 
-class Enable(DatabaseSubcommand):
-    """Let installed triggers fire again, for everybody."""
+class Enable(Changing):
+    """Let disabled triggers fire again, for everybody."""
 
     name: ClassVar[str] = "enable"
     help: ClassVar[str] = "Let installed triggers fire again, for everybody."
-
-    def run(self, command: BaseCommand, *uris: str, database: str, **options: Any) -> None:
-        enable(*uris, database=database, **options)
+    action = Action.ENABLE

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from django.core.management.base import BaseCommand
-
-from pgtrigger.installation import install
-from pgtrigger.management.subcommand import DatabaseSubcommand
+from pgtrigger.management.changing import Changing
+from pgtrigger.planning import Action
 
 
-class Install(DatabaseSubcommand):
+class Install(Changing):
     """Install triggers, by the smallest change."""
 
     name: ClassVar[str] = "install"
     help: ClassVar[str] = "Install triggers, by the smallest change."
-
-    def run(self, command: BaseCommand, *uris: str, database: str, **options: Any) -> None:
-        install(*uris, database=database, **options)
+    action = Action.INSTALL

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
-from django.core.management.base import BaseCommand
-
-from pgtrigger.installation import uninstall
-from pgtrigger.management.subcommand import DatabaseSubcommand
+from pgtrigger.management.changing import Changing
+from pgtrigger.planning import Action
 
 
-class Uninstall(DatabaseSubcommand):
+class Uninstall(Changing):
     """Remove triggers and their functions."""
 
     name: ClassVar[str] = "uninstall"
     help: ClassVar[str] = "Remove triggers and their functions."
-
-    def run(self, command: BaseCommand, *uris: str, database: str, **options: Any) -> None:
-        uninstall(*uris, database=database, **options)
+    action = Action.UNINSTALL
+    asks = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Any, Final, Protocol
@@ -13,16 +13,23 @@ INTERVAL: Final = 2.0
 
 
 class Report(Protocol):
-    """Takes the number of rows that are done, and what to say of them."""
+    """Takes how much is done, and what to say of it."""
 
     def __call__(self, done: int, text: str) -> None: ...
 
 
 @contextmanager
-def reporting(stream: Any, title: str, total: int) -> Iterator[Report]:
-    """Show progress on a stream of a command, such as ``command.stderr``."""
+def reporting(stream: Any, title: str, total: int, unit: str) -> Generator[Report]:
+    """Show progress on a stream of a command, such as ``command.stderr``.
+
+    Args:
+        stream: a bar is shown if it is a terminal and rich is installed.
+        title: what is being done.
+        total: how much there is to do.
+        unit: of what, such as ``rows``.
+    """
     if not stream.isatty() or find_spec("rich") is None:
-        yield _lines(stream, title, total)
+        yield _lines(stream, title, total, unit)
         return
     # An extra of this package.
     from rich.console import Console  # noqa: PLC0415  # as above
@@ -34,7 +41,7 @@ def reporting(stream: Any, title: str, total: int) -> Iterator[Report]:
         yield lambda done, text: bar.update(task, completed=done, text=text)
 
 
-def _lines(stream: Any, title: str, total: int) -> Report:
+def _lines(stream: Any, title: str, total: int, unit: str) -> Report:
     shown = time.monotonic()
 
     def report(done: int, text: str) -> None:
@@ -42,6 +49,6 @@ def _lines(stream: Any, title: str, total: int) -> Report:
         now = time.monotonic()
         if now - shown >= INTERVAL:
             shown = now
-            stream.write(f"{title}: {done:,} of {total:,} rows, {text}")
+            stream.write(f"{title}: {done:,} of {total:,} {unit}, {text}")
 
     return report
