@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import os
 import sys
-from argparse import ArgumentParser
+from argparse import SUPPRESS, ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
@@ -24,6 +25,16 @@ def subcommands() -> dict[str, type[Subcommand]]:
     return {**SUBCOMMANDS, **plugins().subcommands(taken=SUBCOMMANDS)}
 
 
+def _add_django_options(parser: ArgumentParser) -> None:
+    """Let Django's own options stand after the subcommand, too, where people write them."""
+    django = BaseCommand().create_parser("manage.py", "pgtrigger")
+    for action in django._actions:
+        if action.option_strings and not {"--help", "--version"} & {*action.option_strings}:
+            own = copy.copy(action)
+            own.default, own.help = SUPPRESS, SUPPRESS
+            parser._add_action(own)
+
+
 class Command(BaseCommand):
     """Show, install, remove, enable, disable and prune triggers."""
 
@@ -36,6 +47,7 @@ class Command(BaseCommand):
         for name, kind in subcommands().items():
             subparser = chosen.add_parser(name, help=kind.help, description=kind.help)
             kind().add_arguments(subparser)
+            _add_django_options(subparser)
             subparser.set_defaults(subcommand=name)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
