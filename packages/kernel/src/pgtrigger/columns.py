@@ -15,7 +15,6 @@ from pgtrigger.errors import DeclarationError, FieldLookupError
 # Types whose values Postgres cannot compare with "=", or compares by area or length only.
 _COMPARED_AS_TEXT = frozenset(
     ["json", "jsonpath", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"]
-    + ["pg_snapshot", "txid_snapshot"]
 )
 
 
