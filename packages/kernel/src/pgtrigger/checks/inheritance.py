@@ -122,7 +122,7 @@ def _repair(culprit: Any, parents: list[Any]) -> str:
     abstract = "; abstract = True" if culprit._meta.abstract else ""
     return (
         f"Write in {culprit.__name__}: class Meta({meta}): triggers = [{', '.join(lists)}]"
-        f"{abstract}\nOr, where it is to have no triggers at all: triggers = []"
+        f"{abstract}. A class that says triggers = [] has none on purpose."
     )
 
 
