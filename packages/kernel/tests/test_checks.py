@@ -10,6 +10,7 @@ import pgtrigger
 from pgtrigger import checks as ours
 from pgtrigger.checks import check_poolers, check_triggers
 from pgtrigger.errors import PluginError
+from pgtrigger.plugins import Plugins
 from pgtrigger.registry import registry
 from project.routers import Router
 from shop.database import noop
@@ -100,6 +101,31 @@ def test_a_plugin_that_cannot_be_used_is_an_error(messages, monkeypatch):
     monkeypatch.setattr(ours, "plugins", broken)
     (message,) = messages(noop())
     assert (message.id, message.msg) == ("pgtrigger.E003", "dist-one is broken")
+
+
+def test_a_check_of_a_plugin_that_fails_is_an_error_that_names_it(messages, monkeypatch):
+    def broken(self, *args):
+        raise PluginError("dist-one fails in its hook")
+
+    monkeypatch.setattr(Plugins, "check", broken)
+    (message,) = messages(noop())
+    assert (message.id, message.msg) == ("pgtrigger.E003", "dist-one fails in its hook")
+
+
+def test_two_plugins_with_one_subcommand_are_an_error(messages, monkeypatch):
+    def broken(self, *args):
+        raise PluginError("dist-one and dist-two both add the subcommand")
+
+    monkeypatch.setattr(Plugins, "subcommands", broken)
+    (message,) = messages(noop())
+    assert message.id == "pgtrigger.E003"
+
+
+def test_several_faults_of_one_trigger_are_all_said(messages):
+    trigger = noop(
+        condition=pgtrigger.Condition("count(NEW.stock) > 1"), depends_on=["shop.Nothing"]
+    )
+    assert [m.id for m in messages(trigger)] == ["pgtrigger.E004", "pgtrigger.E008"]
 
 
 def test_django_runs_them():

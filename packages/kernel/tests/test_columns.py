@@ -102,7 +102,7 @@ def test_jsonb_is_compared_as_it_is():
     assert comparable(concrete_field(Product, "attributes"), "NEW") == 'NEW."attributes"'
 
 
-@pytest.mark.parametrize("kind", ["xml", "JSON", "point[]", "polygon", "circle"])
+@pytest.mark.parametrize("kind", ["xml", "JSON", "point[]", "polygon", "circle", "jsonpath"])
 def test_a_type_is_recognised_as_the_field_spells_it(kind):
     class Field(models.Field):
         def db_type(self, connection):

@@ -374,6 +374,7 @@ def test_white_space_within_quotes_counts(text):
 @given(text=TEXT | NASTY | PIECES)
 def test_renaming_rows_never_touches_literals(text):
     assume("\0" not in text)
+    assume(text not in ("old", "new"))  # which are rows when they are quoted, too
     for quoted in (sql.string(text), sql.quote(text or "x"), sql.dollar_quote(text)):
         renamed = sql.rename_rows(f"NEW.a = {quoted}", "o", "n")
         assert renamed == f"n.a = {quoted}"
@@ -385,6 +386,8 @@ def test_renaming_rows_never_touches_literals(text):
         ("OLD.a = NEW.b", "o.a = n.b"),
         ("old . a = New.b", "o . a = n.b"),
         ("OLD.* IS DISTINCT FROM NEW.*", "o.* IS DISTINCT FROM n.*"),
+        ('"old".a = "new".b', "o.a = n.b"),
+        ('"Old".a = "NEW".b AND x."new"', '"Old".a = "NEW".b AND x."new"'),
         ("NEW.old = OLD.new", "n.old = o.new"),
         ('"NEW".a', '"NEW".a'),
         ("s.NEW.a", "s.NEW.a"),
@@ -420,6 +423,22 @@ def test_row_columns_of_one_row():
     text = 'NEW.Plain = OLD.other AND NEW . "Say ""it""" AND NEW.* = \'NEW.literal\''
     assert sql.row_columns(text, "NEW") == {"plain", 'Say "it"', "*"}
     assert sql.row_columns(text, "OLD") == {"other"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("(NEW).a", {"a"}),
+        ("(( NEW )) . a", {"a"}),
+        ("(NEW) IS NULL", {"*"}),
+        ("f(NEW)", {"*"}),
+        ("NEW /* row */ . -- column\na", {"a"}),
+        ('"new"."A"', {"A"}),
+        ("NEW", {"*"}),
+    ],
+)
+def test_row_columns_in_all_ways_that_a_row_is_written(text, expected):
+    assert sql.row_columns(text, "NEW") == expected
 
 
 def test_words_used_folds_case_as_postgres_does():

@@ -6,6 +6,10 @@ module, such as ``pgtrigger.<TypeName>``; see ``pgtrigger.plugins``.
 
 from typing import Any
 
+from django.core.checks import Tags as _Tags
+from django.core.checks import register as _register_check
+
+from pgtrigger.checks.absence import check_installed as _check_installed
 from pgtrigger.clauses import After as After
 from pgtrigger.clauses import Before as Before
 from pgtrigger.clauses import Deferred as Deferred
@@ -50,6 +54,7 @@ from pgtrigger.lookups import F as F
 from pgtrigger.lookups import IsDistinctFrom as IsDistinctFrom
 from pgtrigger.lookups import IsNotDistinctFrom as IsNotDistinctFrom
 from pgtrigger.lookups import Q as Q
+from pgtrigger.meta import allow_declaration as _allow_declaration
 from pgtrigger.plugins import plugins as _plugins
 from pgtrigger.registry import register as register
 from pgtrigger.registry import registered as registered
@@ -67,6 +72,10 @@ from pgtrigger.violations import (
 )
 
 Trigger.lifecycle = _SingleTrigger()
+
+# A project that uses pgtrigger without its app is told so by a check, not by "invalid attribute".
+_allow_declaration()
+_register_check(_check_installed, _Tags.models)
 
 
 def __getattr__(name: str) -> Any:

@@ -13,9 +13,15 @@ from django.db.migrations import Migration
 from django.db.models.signals import post_migrate
 
 from pgtrigger import conf
-from pgtrigger.checks import check_poolers, check_triggers
+from pgtrigger.checks import (
+    check_drift,
+    check_inheritance,
+    check_installed,
+    check_poolers,
+    check_triggers,
+)
 from pgtrigger.lookups import IsDistinctFrom, IsNotDistinctFrom
-from pgtrigger.meta import allow_triggers
+from pgtrigger.meta import allow_triggers, refuse_triggers
 from pgtrigger.migrations._commands import extend_command
 from pgtrigger.migrations._schema_editor import extend_migration, extend_schema_editor
 from pgtrigger.migrations._unmigrated import after_migrate
@@ -25,6 +31,8 @@ from pgtrigger.watch import attach
 # Models are imported after this and before ready().
 if conf.model_meta():
     allow_triggers()
+else:
+    refuse_triggers()
 
 
 class PgTriggerConfig(AppConfig):
@@ -43,8 +51,12 @@ class PgTriggerConfig(AppConfig):
             if connection.connection is not None:
                 attach(connection)
         post_migrate.connect(after_migrate, dispatch_uid="pgtrigger")
-        checks.register(check_triggers, checks.Tags.models)
-        checks.register(check_poolers, checks.Tags.database)
+        for check in (check_triggers, check_inheritance):
+            checks.register(check, checks.Tags.models)
+        for check in (check_poolers, check_drift):
+            checks.register(check, checks.Tags.database)
+        # Whoever is ready has been installed.
+        checks.registry.registry.registered_checks.discard(check_installed)
         for command in ("makemigrations", "migrate"):
             _extend(command)
         extend_migration(Migration)

@@ -14,7 +14,7 @@ from pgtrigger.errors import DeclarationError, FieldLookupError
 
 # Types whose values Postgres cannot compare with "=", or compares by area or length only.
 _COMPARED_AS_TEXT = frozenset(
-    ["json", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"]
+    ["json", "jsonpath", "xml", "point", "line", "lseg", "box", "path", "polygon", "circle"]
 )
 
 
@@ -113,5 +113,10 @@ def is_generated(field: models.Field[Any, Any]) -> bool:
 def comparable(field: models.Field[Any, Any], row: str) -> str:
     """The column of ``row`` in a form that ``IS DISTINCT FROM`` can compare."""
     column = f"{row}.{sql.quote(column_name(field))}"
+    return column if has_equality(field) else f"{column}::text"
+
+
+def has_equality(field: models.Field[Any, Any]) -> bool:
+    """Whether Postgres can tell by ``=`` that two values of the column are the same."""
     kind = (field.db_type(offline_connection()) or "").lower()
-    return f"{column}::text" if kind.split("(")[0].rstrip("[]") in _COMPARED_AS_TEXT else column
+    return kind.split("(")[0].rstrip("[]") not in _COMPARED_AS_TEXT

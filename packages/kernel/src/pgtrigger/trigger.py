@@ -225,7 +225,7 @@ class Trigger(Declaration):
             label = "-".join(operation.name.lower() for operation in operations)
             pgid = postgres_id(str(self.name), f"{self.get_uri(model)}#{label}")
         level, condition, referencing = clauses.Statement, None, None
-        if operations != [clauses.Truncate]:
+        if operations != [clauses.Truncate] or self.get_level() == clauses.Statement:
             level, condition = self.get_level(), self.get_condition_for(model, name)
         if level == clauses.Statement and len(operations) == 1:
             referencing = self.get_referencing(model, operations[0])

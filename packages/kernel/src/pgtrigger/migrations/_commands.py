@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextvars import ContextVar
+from typing import Any, Final
 
 from django.db import connections
 
@@ -10,6 +11,13 @@ from pgtrigger.compilations import remembered
 from pgtrigger.locks import migrating
 from pgtrigger.migrations._autodetector import with_triggers
 from pgtrigger.migrations._extending import extend
+
+_running: Final[ContextVar[bool]] = ContextVar("pgtrigger_command", default=False)
+
+
+def is_running() -> bool:
+    """Whether makemigrations or migrate runs: what they are to change is not yet at fault."""
+    return _running.get()
 
 
 def extend_command(kind: type[Any]) -> None:
@@ -22,8 +30,12 @@ def extend_command(kind: type[Any]) -> None:
 
 def _remembering(original: Any) -> Any:
     def execute(self: Any, *args: Any, **options: Any) -> Any:
-        with remembered():
-            return original(self, *args, **options)
+        token = _running.set(True)
+        try:
+            with remembered():
+                return original(self, *args, **options)
+        finally:
+            _running.reset(token)
 
     return execute
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 
 class Token(NamedTuple):
@@ -50,6 +50,8 @@ _FOLDED = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+# How the row variables are written, in lower case where they are not quoted.
+_ROWS: Final = {"old": "OLD", "new": "NEW", '"old"': "OLD", '"new"': "NEW"}
 _BLOCK_EDGE = re.compile(r"/\*|\*/")
 
 
@@ -121,14 +123,26 @@ def row_columns(text: str, row: str) -> frozenset[str]:
     ['C', 'a']
     """
     columns: set[str] = set()
-    pieces = [(found, piece) for found, piece in _row_tokens(text) if not piece.isspace()]
+    pieces = [
+        (found, piece)
+        for found, piece in _row_tokens(text)
+        if not piece.isspace() and not piece.startswith(("--", "/*"))
+    ]
     for index, (found, _) in enumerate(pieces):
         if found == row:
-            dot, column = (*(piece for _, piece in pieces[index + 1 : index + 3]), "", "")[:2]
+            before, after = index - 1, index + 1
+            # In parentheses it is a row still: (NEW).a
+            while _piece(pieces, before) == "(" and _piece(pieces, after) == ")":
+                before, after = before - 1, after + 1
+            column = _piece(pieces, after + 1)
             quoted = column.startswith('"')
             name = column[1:-1].replace('""', '"') if quoted else column.lower()
-            columns.add(name if dot == "." else "*")
+            columns.add(name if _piece(pieces, after) == "." else "*")
     return frozenset(columns)
+
+
+def _piece(pieces: list[tuple[str | None, str]], index: int) -> str:
+    return pieces[index][1] if 0 <= index < len(pieces) else ""
 
 
 def rename_rows(text: str, old: str, new: str) -> str:
@@ -146,8 +160,8 @@ def _row_tokens(text: str) -> tuple[tuple[str | None, str], ...]:
     found: list[tuple[str | None, str]] = []
     previous = ""
     for token in tokens(text):
-        row = token.text.upper() if token.kind == "word" and previous != "." else None
-        found.append((row if row in ("OLD", "NEW") else None, token.text))
+        row = _ROWS.get(token.text if token.kind == "quoted" else token.text.lower())
+        found.append((row if previous != "." else None, token.text))
         if token.kind not in ("space", "comment"):
             previous = token.text
     return tuple(found)
