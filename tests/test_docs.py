@@ -6,6 +6,8 @@ the module ``store.models`` of an installed app, whose tables are made as soon a
 - ``statement  # raises Error: text`` must raise this error with this text; the page goes on.
 - A block whose first line is a comment with a path in a package other than ``store``, such as
   ``# pgtrigger_stamp/plugin.py``, becomes that module.
+- A model that is declared once more keeps its table and its rows: new columns are added, and its
+  triggers are installed, as ``migrate`` would.
 - Functions named ``test_…`` are called.
 - Of console blocks, ``manage.py pgtrigger …`` runs, and the lines of a ``text`` block right after
   it must be among what it writes. Other commands only must exist.
@@ -121,6 +123,7 @@ class Reader:
         self.page, self.module, self.folder = page, module, folder
         vars(module)["__refused__"] = refused
         self.created: list[type] = []
+        self.retired: dict[str, type] = {}
         self.written = ""
 
     def follow(self, step: Step) -> None:
@@ -144,6 +147,8 @@ class Reader:
 
     def run(self, step: Step) -> None:
         for node in Refusals(step.code).visit(ast.parse(step.code)).body:
+            if isinstance(node, ast.ClassDef):
+                self.retire(node.name)
             if not isinstance(node, DECLARES):
                 self.create_tables()
             code = ast.increment_lineno(ast.Module([node], []), step.line)
@@ -153,6 +158,16 @@ class Reader:
                 with transaction.atomic():
                     vars(self.module)[node.name]()
         self.create_tables()
+
+    def retire(self, name: str) -> None:
+        """Make room for a model that the page declares once more."""
+        for model in self.created:
+            if model.__name__ == name and model is apps.all_models["store"].get(name.lower()):
+                for trigger in list(getattr(model._meta, "triggers", None) or ()):
+                    trigger.uninstall(model)
+                    trigger.unregister(model)
+                self.retired[name] = apps.all_models["store"].pop(name.lower())
+                apps.clear_cache()
 
     def create_tables(self) -> None:
         new = [m for m in apps.get_app_config("store").get_models() if m not in self.created]
@@ -166,11 +181,17 @@ class Reader:
                 trigger.register(model)
         with connection.schema_editor() as editor:
             for model in new:
-                if model._meta.managed and not model._meta.proxy:
+                if old := self.retired.get(model.__name__):
+                    known = {field.column for field in old._meta.local_concrete_fields}
+                    for field in model._meta.local_concrete_fields:
+                        if field.column not in known:
+                            editor.add_field(model, field)
+                elif model._meta.managed and not model._meta.proxy:
                     editor.create_model(model)
         for model in new:
+            old = self.retired.pop(model.__name__, None)
             for trigger in getattr(model._meta, "triggers", None) or ():
-                if model._meta.proxy:
+                if model._meta.proxy or old:
                     trigger.install(model)
 
     def forget(self) -> None:

@@ -1,0 +1,334 @@
+"""The tutorial as its reader meets it: in processes of its own, by a pipe and by a terminal."""
+
+import ast
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from project.connections import connect
+
+pytest.importorskip("psycopg", reason="the reader's statements go by psycopg 3")
+
+EXAMPLE = Path(__file__).parent.parent
+PAGES = EXAMPLE.parent.parent / "docs/tutorial"
+NUMBERS = re.compile(r"^   (\d\.\d)  ", re.MULTILINE)
+
+
+def start(url, *arguments, **options):
+    environment = {k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
+    settings = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    return subprocess.Popen(
+        [sys.executable, str(EXAMPLE / "tutorial.py"), *arguments],
+        env=environment | {"DATABASE_URL": url, "PYTHONUNBUFFERED": "1"},
+        **settings | options,
+    )
+
+
+def tell(url, *lines, arguments=()):
+    """Type lines, and give the exit code and what was written, without what came before them."""
+    with start(url, *arguments, text=True) as process:
+        output, _ = process.communicate("".join(f"{line}\n" for line in lines), timeout=60)
+    return process.returncode, output
+
+
+def after(output, line):
+    """What was written between a line that was typed and the next prompt."""
+    return re.split(r"^\d\.\d sql> ", output.partition(f" sql> {line}\n")[2], flags=re.MULTILINE)[0]
+
+
+def leftovers(url):
+    administration = connect(url)
+    try:
+        with administration.cursor() as cursor:
+            cursor.execute(
+                "SELECT datname FROM pg_database WHERE datname LIKE 'tutorial%'"
+                " UNION ALL SELECT rolname FROM pg_roles WHERE rolname LIKE 'tutorial%'"
+            )
+            return {name for (name,) in cursor.fetchall()}
+    finally:
+        administration.close()
+
+
+# --- What there is ----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def numbers(server):
+    code, output = tell(server.url, arguments=["--list"])
+    assert code == 0, output
+    return NUMBERS.findall(output)
+
+
+def test_list_shows_six_problems_in_the_order_of_the_pages(server):
+    _, output = tell(server.url, arguments=["--list"])
+    titles = re.findall(r"^\d\. (.+)$", output, re.MULTILINE)
+    index = (PAGES / "index.md").read_text()
+    assert re.findall(r"^\| \d \| \[(.+?)\]", index, re.MULTILINE) == titles
+    assert len(titles) == 6
+    for number, title in enumerate(titles, 1):
+        page = PAGES / f"{title.lower().replace(' ', '-')}.md"
+        assert page.read_text().startswith(f"# {number}. {title}\n")
+
+
+def declarations(text):
+    """The classes and functions of a text by name; of those that come twice, the last."""
+    kinds = ast.ClassDef | ast.FunctionDef
+    return {node.name: ast.dump(node) for node in ast.parse(text).body if isinstance(node, kinds)}
+
+
+def test_the_pages_declare_what_the_terminal_shows():
+    on_pages = {}
+    for page in PAGES.glob("*.md"):
+        blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+        on_pages |= declarations("\n".join(blocks))
+    for name, declaration in declarations((EXAMPLE / "store/models.py").read_text()).items():
+        assert on_pages[name] == declaration, name
+
+
+@pytest.mark.parametrize("number", ["7", "1.9", "x"])
+def test_a_step_that_does_not_exist_is_refused(server, number):
+    code, output = tell(server.url, arguments=["--step", number])
+    assert code == 2
+    assert f"There is no step {number}; they are 1.1 to 6.4" in output
+
+
+# --- The suggestions --------------------------------------------------------------------------
+
+
+def test_every_goal_is_reached_by_what_is_suggested_and_nothing_is_left_behind(server, numbers):
+    before = leftovers(server.url)
+    code, output = tell(server.url, arguments=["--run"])
+    assert code == 0, output
+    assert output.count("Goal reached: ") == len(numbers) == 24
+    assert output.endswith("24 of 24 goals reached.\n")
+    assert "Error" not in output
+    assert "\033" not in output
+    assert leftovers(server.url) <= before
+
+
+def test_no_goal_is_reached_by_doing_nothing_or_by_looking(server, numbers):
+    lines = [line for _ in numbers for line in ("SELECT 1", "next")]
+    code, output = tell(server.url, *lines)
+    assert code == 0, output
+    assert "Goal reached" not in output
+    assert output.count("Not reached: ") == 24
+    assert "That was the last step." in output
+    assert output.endswith("0 of 24 goals reached.\n")
+
+
+def test_run_fails_where_a_suggestion_misses_its_goal(server, tmp_path):
+    spoilt = (
+        "import sys; sys.argv = ['tutorial', '--run', '--step', '6.4']\n"
+        f"sys.path.insert(0, {str(EXAMPLE)!r})\n"
+        "import dataclasses, problems, walk, tutorial\n"
+        "places = list(walk.places())\n"
+        "number, problem, step = places[-1]\n"
+        "places[-1] = number, problem, dataclasses.replace(step, suggestions=('SELECT 1',))\n"
+        "walk.places = lambda: places\n"
+        "sys.exit(tutorial.main())\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", spoilt],
+        env={k: v for k, v in os.environ.items() if k != "DJANGO_SETTINGS_MODULE"}
+        | {"DATABASE_URL": server.url},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert result.returncode == 1, result.stdout + result.stderr
+    assert "Not reached: " in result.stdout
+    assert result.stdout.endswith("0 of 24 goals reached.\n")
+
+
+# --- What the reader types --------------------------------------------------------------------
+
+
+LINES = {
+    "SELECT 1 AS one, NULL AS two": "  one  two\n  ---  ----\n  1    NULL\n",
+    "SELECT 1 WHERE false": "  ?column?\n  --------\nno rows\n",
+    "SELECT generate_series(1, 30) AS n": "... 20 of 30 rows\n",
+    "SELECT E'\\033[31m red'": "   [31m red\n",
+    "SELECT repeat('x', 99)": "x...\n",
+    "DO $$ BEGIN RAISE NOTICE 'hello'; END $$": "Notice: hello\nDO\n",
+    "BEGIN; DELETE FROM store_cashentry": "BEGIN\nDELETE 1\n",
+    "SELECT count(*) FROM store_cashentry": "  1\n",
+    "UPDATE store_invoice SET total = 1; SELECT 2; SELECT 3 FROM nowhere": (
+        'UPDATE 3\n  ?column?\n  --------\n  2\nError: relation "nowhere" does not exist\n'
+    ),
+    "SELECT max(total) FROM store_invoice": "  90\n",
+    "SELEC 1": 'Error: syntax error at or near "SELEC"\n',
+    "COPY store_invoice TO STDOUT": "COPY from and to the client is not for this prompt\n",
+    "COPY store_invoice TO PROGRAM 'cat'": "Error: permission denied to COPY",
+    "SET statement_timeout = '50ms'; SELECT pg_sleep(9)": "due to statement timeout\n",
+    ";": "nothing to do\n",
+    "next thing": 'Error: syntax error at or near "next"\n',
+    "\\d": "This is not psql",
+    ">>> 6 * 7": "42\n",
+    ">>> 1 / 0": "Error: ZeroDivisionError: division by zero\n",
+    ">>> exit()": "Error: SystemExit\n",
+    ">>> with": "Error: SyntaxError: invalid syntax",
+    ">>> Invoice.objects.get()": "Error: MultipleObjectsReturned: ",
+    ">>> count = Invoice.objects.count()": "",
+    ">>> count": "3\n",
+    ">>> pgtrigger.ignore().__enter__(); None": "",
+    ">>> pgtrigger.is_ignored('store.Invoice:keep_paid')": "False\n",
+    ">>> import django.db; django.db.transaction.atomic().__enter__()": "",
+    ">>> Invoice.objects.update(total=1)": "3\n",
+    "SELECT sum(total) FROM store_invoice": "  3\n",
+    "DELETE FROM store_invoice WHERE id = 1": "Refused by store.Invoice:keep_paid\n  Invoice A-1",
+    ">>> Invoice.objects.all().delete()": "Refused by store.Invoice:keep_paid\n  Invoice A-",
+    "DROP SCHEMA public CASCADE": "Notice: drop cascades to",
+    "ALTER ROLE CURRENT_USER SET search_path = 'nowhere'": "ALTER ROLE\n",
+    "rows": 'store_invoice\nError: relation "store_invoice" does not exist\n',
+}
+
+
+@pytest.fixture(scope="module")
+def session(server):
+    """One session in step 1.3, in which all is typed, then a reset, then the rows."""
+    lines = [
+        *LINES,
+        "reset",
+        "SELECT current_schema() AS schema",
+        "SELECT total FROM store_invoice",
+    ]
+    code, output = tell(server.url, *lines, arguments=["--step", "1.3"])
+    assert code == 0, output
+    return output
+
+
+@pytest.mark.parametrize("line", LINES, ids=range(len(LINES)))
+def test_whatever_is_typed_has_its_answer(session, line):
+    assert LINES[line] in after(session, line)
+
+
+def test_reset_makes_the_shop_anew_after_everything(session):
+    assert session.count("1.3  Protection: A column that stays") == 2
+    assert "  public\n" in after(session, "SELECT current_schema() AS schema")
+    assert "  30\n  20\n  90\n" in after(session, "SELECT total FROM store_invoice")
+
+
+def test_the_commands_lead_through_the_steps(server):
+    code, output = tell(
+        server.url,
+        "help",
+        "hint",
+        "back",
+        "next",
+        "",  # the suggestion: refused
+        "",  # the second one
+        "",  # on to 1.3
+        "goto 5.2",
+        "code",
+        "rows",
+        "goto 9",
+        "back",
+        "next",
+        "try",
+        "try",
+        "try",  # once more from the first
+        "list",
+        "quit",
+        "SELECT 'never'",
+    )
+    assert code == 0, output
+    assert "what it does" in after(output, "help")
+    assert "The page is docs/tutorial/protection.md." in after(output, "hint")
+    assert "This is the first step." in after(output, "back")
+    assert "Not reached: Delete the paid invoice A-1." in output
+    assert "Refused by store.Invoice:keep_paid" in output
+    assert "1.3  Protection: A column that stays" in output
+    assert "class Stock" in after(output, "code") and "def move" in after(output, "code")
+    assert "store_movement" in after(output, "rows")
+    assert "There is no step 9" in after(output, "goto 9")
+    assert output.count("=> UPDATE store_stock") == 2
+    assert "5.2  No other way in  reached" in after(output, "list")
+    assert "never" not in output
+    assert output.endswith("2 of 24 goals reached.\n")
+
+
+def test_the_end_of_the_input_leaves(server):
+    code, output = tell(server.url)
+    assert code == 0
+    assert output.endswith("1.1 sql> \n\n0 of 24 goals reached.\n")
+
+
+# --- Signals and terminals --------------------------------------------------------------------
+
+
+def read_until(process, text, fd=None, seconds=30):
+    """Read a process's output until a text comes."""
+    fd = process.stdout.fileno() if fd is None else fd
+    output, deadline = b"", time.monotonic() + seconds
+    while text not in output.decode(errors="replace"):
+        assert time.monotonic() < deadline, output
+        output += os.read(fd, 65536)
+    return output.decode(errors="replace")
+
+
+def test_an_interrupt_stops_the_statement_and_not_the_tutorial(server):
+    with start(server.url) as process:
+        read_until(process, "1.1 sql> ")
+        process.send_signal(signal.SIGINT)
+        read_until(process, "Interrupted.")
+        process.stdin.write(b">>> print('Started', flush=True)\n")
+        process.stdin.write(b"SET statement_timeout = 0; SELECT pg_sleep(60)\n")
+        process.stdin.flush()
+        read_until(process, "pg_sleep(60)\n")
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        read_until(process, "Interrupted.", seconds=5)
+        output, _ = process.communicate(b"SELECT 'still there'\nquit\n", timeout=30)
+    assert process.returncode == 0
+    assert "still there\n" in output.decode()
+    assert leftovers(server.url) == set() or "tutorial" in "".join(leftovers(server.url))
+
+
+def on_terminal(url, **environment):
+    """Begin the tutorial on a pseudo-terminal; give the process and our end."""
+    pty = pytest.importorskip("pty", reason="there are no pseudo-terminals here")
+    ours, theirs = pty.openpty()
+    environment = {k: v for k, v in os.environ.items() if k != "NO_COLOR"} | environment
+    environment.pop("DJANGO_SETTINGS_MODULE", None)
+    process = subprocess.Popen(
+        [sys.executable, str(EXAMPLE / "tutorial.py")],
+        env=environment | {"DATABASE_URL": url, "TERM": "xterm"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    return process, ours
+
+
+@pytest.mark.parametrize("no_color", ["", "1"], ids=["colour", "NO_COLOR"])
+def test_on_a_terminal_it_is_coloured_unless_told_not_to(server, no_color):
+    process, terminal = on_terminal(server.url, NO_COLOR=no_color)
+    try:
+        shown = read_until(process, "1.1 sql> ", terminal)
+        # Readline has filled in the suggestion, libedit has not: Enter does the same in both.
+        os.write(terminal, b"\r")
+        shown += read_until(process, "Enter goes on.", terminal)
+        os.write(terminal, b"\x15quit\r")
+        shown += read_until(process, "goals reached.", terminal)
+        assert process.wait(30) == 0
+    finally:
+        process.kill()
+        os.close(terminal)
+    assert ("\033[1m" in shown) == (not no_color)
+    assert "DELETE 2" in shown
+    assert "1 of 24 goals reached." in shown
+
+
+def test_a_server_that_is_not_there_is_one_line(server):
+    code, output = tell("postgresql://nobody@127.0.0.1:1/none")
+    assert code == 1
+    assert "Traceback" not in output
