@@ -287,8 +287,9 @@ def reader(request, site, settings, tmp_path, monkeypatch) -> Iterator[Reader]:
 
 
 def marked(page: Path):
-    commits = pytest.mark.django_db(transaction="<!-- commits -->\n" in page.read_text())
-    return pytest.param(page, id=by_path(page), marks=commits)
+    commits = "<!-- commits -->\n" in page.read_text()
+    mark = pytest.mark.django_db(transaction=commits, databases=["default", "other"])
+    return pytest.param(page, id=by_path(page), marks=mark)
 
 
 @pytest.mark.parametrize("reader", [marked(page) for page in PAGES], indirect=True)
