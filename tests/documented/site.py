@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 import pytest
 from django.db import models
 
-from e2e.conftest import MANAGE, SETTINGS, Project
+from e2e.conftest import MANAGE, SETTINGS
+from reliability.conftest import Site as Project
 
 PROGRAMS = {"createdb", "pg_dump", "pg_restore", "psql"}
 
