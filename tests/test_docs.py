@@ -2,6 +2,7 @@
 
 A page is run from top to bottom, in a transaction that is rolled back. All its Python blocks share
 the module ``store.models`` of an installed app, whose tables are made as soon as a block uses them.
+A page that says ``<!-- commits -->`` is run without that transaction, and tidied up afterwards.
 
 - ``statement  # raises Error: text`` must raise this error with this text; the page goes on.
 - A block whose first line is a comment with a path in a package other than ``store``, such as
@@ -9,20 +10,24 @@ the module ``store.models`` of an installed app, whose tables are made as soon a
 - A model that is declared once more keeps its table and its rows: new columns are added, and its
   triggers are installed, as ``migrate`` would.
 - Functions named ``test_…`` are called.
-- Of console blocks, ``manage.py pgtrigger …`` runs, and the lines of a ``text`` block right after
-  it must be among what it writes. Other commands only must exist.
+- Of console blocks, ``manage.py pgtrigger …`` runs. So do other commands of ``manage.py`` and the
+  programs of Postgres: in a project of the page's own, which has the models that the page has
+  declared so far, in processes of their own on a database of their own (`documented.site`). The
+  lines of a ``text`` block right after the console block must be among what its commands write.
+  What cannot be run stands in `NOT_RUN`, with the reason.
 - ``<!-- setup:`` … ``-->`` holds Python that runs and is not shown.
 - ``<!-- not run: reason -->`` before a block says why it is not run.
 """
 
 import ast
+import functools
 import io
 import re
 import shlex
 import sys
 import tomllib
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -35,6 +40,8 @@ from django.core.management import call_command, get_commands
 from django.db import connection, transaction
 
 import pgtrigger
+from databases.place import new_database
+from documented.site import PROGRAMS, Site, models_of, reason_not_to_run
 from pgtrigger import conf, errors, hookspecs
 from pgtrigger.management.commands.pgtrigger import Command, subcommands
 from pgtrigger.plugins import plugins
@@ -92,7 +99,8 @@ def by_path(page: Path) -> str:
 
 @contextmanager
 def refused(name: str, text: str) -> Iterator[None]:
-    with pytest.raises(Exception) as info, transaction.atomic():  # noqa: PT011  # compared below
+    keeps_the_rest = transaction.atomic() if connection.in_atomic_block else nullcontext()
+    with pytest.raises(Exception) as info, keeps_the_rest:  # noqa: PT011  # compared below
         yield
     assert text in str(info.value)
     assert name in [kind.__name__ for kind in type(info.value).__mro__]
@@ -119,8 +127,11 @@ class Refusals(ast.NodeTransformer):
 class Reader:
     """Does what a page says, one block after the other."""
 
-    def __init__(self, page: Path, module: ModuleType, folder: Path) -> None:
-        self.page, self.module, self.folder = page, module, folder
+    def __init__(
+        self, page: Path, module: ModuleType, folder: Path, site: Callable[[], Site]
+    ) -> None:
+        self.page, self.module, self.folder, self.site = page, module, folder, site
+        self.said: list[ast.stmt] = []
         vars(module)["__refused__"] = refused
         self.created: list[type] = []
         self.retired: dict[str, type] = {}
@@ -146,6 +157,7 @@ class Reader:
             tomllib.loads(step.code)
 
     def run(self, step: Step) -> None:
+        self.said += ast.parse(step.code).body
         for node in Refusals(step.code).visit(ast.parse(step.code)).body:
             if isinstance(node, ast.ClassDef):
                 self.retire(node.name)
@@ -195,12 +207,23 @@ class Reader:
                     trigger.install(model)
 
     def forget(self) -> None:
+        if not connection.in_atomic_block:
+            self.drop_tables()
         for model in self.created:
             for trigger in list(getattr(model._meta, "triggers", None) or ()):
                 trigger.unregister(model)
 
+    def drop_tables(self) -> None:
+        with connection.schema_editor() as editor:
+            for model in self.created[::-1]:
+                if model._meta.proxy:
+                    for trigger in getattr(model._meta, "triggers", None) or ():
+                        trigger.uninstall(model)
+                elif model._meta.managed:
+                    editor.delete_model(model)
+
     def command(self, words: list[str]) -> str:
-        """Run a command that belongs to the page's own database; look at any other."""
+        """Run a command, or look at one that cannot be run."""
         if words[0] == "python":
             words = words[1:]
         match words:
@@ -211,15 +234,16 @@ class Reader:
                 return out.getvalue()
             case ["manage.py", name, *_]:
                 assert name in get_commands()
-            case ["hatch", "run", name, *_]:
-                assert is_script(name), f"hatch.toml has no script {name}"
-            case ["python3", "-m", "pip", "install", *_] | ["pip", "install", *_]:
-                for name in re.findall(r"\bpgtrigger-(\w+)", shlex.join(words)):
-                    assert (ROOT / "packages" / name).is_dir(), name
-            case ["git", *_]:
-                pass
+                if reason_not_to_run(words) is None:
+                    return self.site().manage(models_of(self.said, self.module), words[1:])
+            case [program, *arguments] if program in PROGRAMS:
+                return self.site().program(program, arguments)
             case _:
-                pytest.fail(f"{self.page}: nobody checks the command {shlex.join(words)}")
+                assert reason_not_to_run(words), f"{self.page}: {shlex.join(words)} is not run"
+        if words[:2] == ["hatch", "run"]:
+            assert is_script(words[2]), f"hatch.toml has no script {words[2]}"
+        for name in re.findall(r"\bpgtrigger-(\w+)", shlex.join(words)):
+            assert (ROOT / "packages" / name).is_dir(), name
         return ""
 
 
@@ -242,7 +266,21 @@ def is_script(name: str) -> bool:
 
 
 @pytest.fixture
-def reader(request, db, settings, tmp_path, monkeypatch) -> Iterator[Reader]:
+def site(request, tmp_path) -> Iterator[Callable[[], Site]]:
+    """Makes the page's project, for the few pages that have use for it."""
+    with ExitStack() as stack:
+
+        @functools.cache
+        def site() -> Site:
+            server = request.getfixturevalue("server")
+            database = stack.enter_context(new_database(server))
+            return Site(tmp_path / "site", database.url, embedded=bool(server.directory))
+
+        yield site
+
+
+@pytest.fixture
+def reader(request, site, settings, tmp_path, monkeypatch) -> Iterator[Reader]:
     """Reads a page in an app "store" that is installed while it does."""
     if request.param.match("packages/*/README.md"):
         try:
@@ -257,7 +295,7 @@ def reader(request, db, settings, tmp_path, monkeypatch) -> Iterator[Reader]:
     monkeypatch.syspath_prepend(request.param.parent / "src")  # a package's README
     loaded = {*sys.modules}
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "store"]
-    reader = Reader(request.param, import_module("store.models"), tmp_path)
+    reader = Reader(request.param, import_module("store.models"), tmp_path, site)
     try:
         yield reader
     finally:
@@ -269,7 +307,13 @@ def reader(request, db, settings, tmp_path, monkeypatch) -> Iterator[Reader]:
                 del sys.modules[name]
 
 
-@pytest.mark.parametrize("reader", PAGES, ids=by_path, indirect=True)
+def marked(page: Path):
+    commits = "<!-- commits -->\n" in page.read_text()
+    mark = pytest.mark.django_db(transaction=commits, databases=["default", "other"])
+    return pytest.param(page, id=by_path(page), marks=mark)
+
+
+@pytest.mark.parametrize("reader", [marked(page) for page in PAGES], indirect=True)
 def test_what_a_page_shows_works(reader):
     for step in steps_of(reader.page):
         reader.follow(step)
