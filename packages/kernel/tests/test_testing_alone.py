@@ -3,7 +3,7 @@
 import pytest
 from django.contrib.auth.models import User
 from django.core.exceptions import FieldDoesNotExist
-from django.db import IntegrityError, connection, connections, models, transaction
+from django.db import IntegrityError, ProgrammingError, connection, connections, models, transaction
 
 import pgtrigger
 from pgtrigger.errors import (
@@ -171,7 +171,7 @@ def test_a_trigger_that_the_fields_do_not_fit_is_refused_and_nothing_is_left(db)
 
 
 def test_a_trigger_that_postgres_refuses_leaves_nothing(db):
-    with pytest.raises(InstallationError, match="syntax error"):
+    with pytest.raises(ProgrammingError, match="syntax error"):
         on(noop(func="NEW.id = NEW.id + ; RETURN NEW;")).__enter__()
     assert (tables(), samples()) == (0, [])
 

@@ -45,7 +45,8 @@ class trigger_on(Block):  # noqa: N801  # used like a function
 
     Raises (when the block begins):
         DeclarationError, FieldLookupError: a trigger that these fields cannot have.
-        InstallationError: Postgres refused a trigger, or a database router the table.
+        django.db.DatabaseError: Postgres refused a trigger.
+        InstallationError: a database router refused the table.
         DatabaseNotSupportedError: the database is not PostgreSQL.
         NoServerError: there is no project, and no server.
 
@@ -80,7 +81,7 @@ class trigger_on(Block):  # noqa: N801  # used like a function
             if connection.connection is None:
                 undo.callback(connection.close)
             undo.enter_context(transaction.atomic(using=self._using))
-            undo.callback(self._roll_back)
+            undo.callback(transaction.set_rollback, True, using=self._using)
             model = _make_model(self._attributes, undo)
             if any(field.is_relation for field in model._meta.local_fields):
                 # Nothing can refer to a table that has events still to come.
@@ -99,11 +100,6 @@ class trigger_on(Block):  # noqa: N801  # used like a function
                     )
             self._undo.append(undo.pop_all())
         return model
-
-    def _roll_back(self) -> None:
-        connection = connections[self._using]
-        if connection.in_atomic_block:
-            transaction.set_rollback(True, using=self._using)
 
     def __exit__(
         self,
