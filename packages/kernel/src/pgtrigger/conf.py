@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 
-from django.conf import settings
+from django.conf import ENVIRONMENT_VARIABLE, settings
 from django.core.exceptions import ImproperlyConfigured
 
 _DURATION = re.compile(r"(?P<number>\d+(\.\d+)?)\s*(?P<unit>us|ms|s|min|h|d)?")
@@ -49,7 +50,10 @@ def errcode(default: str) -> str:
     ``default`` is what a trigger type raises by itself. Raises ``ImproperlyConfigured`` for a
     value that is no SQLSTATE. PostgreSQL manual: Appendix A, "PostgreSQL Error Codes".
     """
-    code = getattr(settings, "PGTRIGGER_ERRCODE", None) or default
+    code = default
+    # A test of a declaration alone makes it before there are any settings.
+    if settings.configured or os.environ.get(ENVIRONMENT_VARIABLE):
+        code = getattr(settings, "PGTRIGGER_ERRCODE", None) or default
     if not (isinstance(code, str) and _SQLSTATE.fullmatch(code)) or code.startswith("00"):
         raise ImproperlyConfigured(
             f"PGTRIGGER_ERRCODE must be a SQLSTATE of five digits and capital letters that is "

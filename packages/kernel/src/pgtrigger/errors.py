@@ -13,6 +13,7 @@
     ├── DatabaseNotSupportedError (ValueError)  a database alias that is not PostgreSQL
     ├── InstallationError (DatabaseError)     Postgres refused a trigger; nothing was changed
     ├── PluginError (ImportError)             a plugin that cannot be used; names the distribution
+    ├── CallCountError (RuntimeError)         calls of triggers that pgtrigger.testing cannot count
     └── NoServerError (RuntimeError)          pgtrigger.testing finds no PostgreSQL to run
 
 Each class also is the built-in (or Django) exception that a caller would expect, so code that was
@@ -79,6 +80,10 @@ class InstallationError(PgTriggerError, DatabaseError):
 
 class PluginError(PgTriggerError, ImportError):
     """A plugin cannot be imported, breaks a hook's signature, or clashes with another one."""
+
+
+class CallCountError(PgTriggerError, RuntimeError):
+    """``pgtrigger.testing.count_calls`` cannot count: no privilege, no connection, no trigger."""
 
 
 class NoServerError(PgTriggerError, RuntimeError):
