@@ -12,6 +12,7 @@
     ├── NotInTransactionError (RuntimeError)  constraints() outside a transaction
     ├── DatabaseNotSupportedError (ValueError)  a database alias that is not PostgreSQL
     ├── InstallationError (DatabaseError)     Postgres refused a trigger; nothing was changed
+    ├── NewPluginError (ValueError)           no package of this name, or there, can be written
     ├── PluginError (ImportError)             a plugin that cannot be used; names the distribution
     └── NoServerError (RuntimeError)          pgtrigger.testing finds no PostgreSQL to run
 
@@ -79,6 +80,10 @@ class InstallationError(PgTriggerError, DatabaseError):
 
 class PluginError(PgTriggerError, ImportError):
     """A plugin cannot be imported, breaks a hook's signature, or clashes with another one."""
+
+
+class NewPluginError(PgTriggerError, ValueError):
+    """A new plugin cannot have this name, or be written to this folder; nothing was written."""
 
 
 class NoServerError(PgTriggerError, RuntimeError):

@@ -6,9 +6,19 @@ from pgtrigger.management.subcommands.enable import Enable
 from pgtrigger.management.subcommands.install import Install
 from pgtrigger.management.subcommands.ls import Ls
 from pgtrigger.management.subcommands.prune import Prune
+from pgtrigger.management.subcommands.startplugin import StartPlugin
 from pgtrigger.management.subcommands.stubs import Stubs
 from pgtrigger.management.subcommands.uninstall import Uninstall
 
-_KINDS: list[type[Subcommand]] = [Ls, Install, Uninstall, Enable, Disable, Prune, Stubs]
+_KINDS: list[type[Subcommand]] = [
+    Ls,
+    Install,
+    Uninstall,
+    Enable,
+    Disable,
+    Prune,
+    Stubs,
+    StartPlugin,
+]
 
 SUBCOMMANDS = {kind.name: kind for kind in _KINDS}
