@@ -1,9 +1,11 @@
 """pgtrigger.declaration: what a trigger cannot be declared as, said when it is declared."""
 
+import inspect
+
 import pytest
 
 import pgtrigger
-from pgtrigger.declaration import MAX_NAME_LENGTH
+from pgtrigger.declaration import MAX_NAME_LENGTH, Declaration
 from pgtrigger.errors import DeclarationError
 from shop.database import noop
 from shop.models import Product
@@ -97,3 +99,16 @@ def test_an_error_names_the_type_the_trigger_and_the_model():
 
 def test_the_repr_says_type_and_name():
     assert repr(noop("odd")) == "<Trigger: odd>"
+
+
+def parameters(kind):
+    return {*inspect.signature(kind.__init__).parameters} - {"self"}
+
+
+def test_the_arguments_to_pass_on_are_those_of_a_trigger():
+    assert {*pgtrigger.TriggerArguments.__annotations__} == parameters(Declaration)
+
+
+def test_a_composer_takes_the_same_arguments_but_the_tables_that_follow_from_its_operation():
+    shared = {*pgtrigger.TriggerArguments.__annotations__}
+    assert {*pgtrigger.ComposerArguments.__annotations__} == shared - {"referencing"}

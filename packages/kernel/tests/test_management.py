@@ -9,7 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connections
 
 import pgtrigger
@@ -126,6 +126,20 @@ def test_stubs_says_what_it_wrote(tmp_path, capsys):
     call_command("pgtrigger", "stubs", "--output", str(tmp_path))
     assert capsys.readouterr().err == f"pgtrigger: wrote {tmp_path}/pgtrigger/__init__.pyi\n"
     assert (tmp_path / "pgtrigger" / "py.typed").read_text() == "partial\n"
+
+
+def test_stubs_check_wants_the_types_of_the_installed_plugins(tmp_path):
+    with pytest.raises(
+        CommandError, match=r"__init__\.pyi is not what the installed plugins offer"
+    ):
+        output("stubs", "--check", "--output", str(tmp_path))
+    assert [*tmp_path.iterdir()] == []
+    output("stubs", "--output", str(tmp_path))
+    output("stubs", "--check", "--output", str(tmp_path))
+    stub = tmp_path / "pgtrigger/__init__.pyi"
+    stub.write_text(stub.read_text().replace("Protect as Protect", "Protect as Guard"))
+    with pytest.raises(CommandError, match="Run `manage.py pgtrigger stubs --output"):
+        output("stubs", "--check", "--output", str(tmp_path))
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
 import pgtrigger
 from pgtrigger import sql
@@ -80,7 +80,7 @@ class FSM(pgtrigger.Composer):
         initial: Any = None,
         self_transitions: bool | None = None,
         separator: str | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[pgtrigger.ComposerArguments],
     ) -> None:
         self.field = field or self.field
         self.separator = separator or self.separator

@@ -34,6 +34,8 @@ from pgtrigger.conditions import AllDontChange as AllDontChange
 from pgtrigger.conditions import AnyChange as AnyChange
 from pgtrigger.conditions import AnyDontChange as AnyDontChange
 from pgtrigger.conditions import Condition as Condition
+from pgtrigger.declaration import ComposerArguments as ComposerArguments
+from pgtrigger.declaration import TriggerArguments as TriggerArguments
 from pgtrigger.errors import DeclarationError as DeclarationError
 from pgtrigger.errors import FieldLookupError as FieldLookupError
 from pgtrigger.errors import InstallationError as InstallationError

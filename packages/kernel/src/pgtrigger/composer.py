@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from pgtrigger import clauses, sql
 from pgtrigger.columns import column_name
 from pgtrigger.conditions import Condition, Rows
-from pgtrigger.declaration import Model
+from pgtrigger.declaration import Body, ComposerArguments, Model
 from pgtrigger.errors import DeclarationError
 from pgtrigger.trigger import Trigger
 
@@ -54,6 +54,9 @@ class Composer(Trigger):
         )
     """
 
+    def __init__(self, **kwargs: Unpack[ComposerArguments]) -> None:
+        super().__init__(**kwargs)
+
     @property
     def referencing(self) -> clauses.Referencing | None:
         """The transition tables of a single operation at statement level."""
@@ -74,13 +77,14 @@ class Composer(Trigger):
     def _validate_referencing(self) -> None:
         """Nothing to refuse: the tables follow from the moment too, when it is compiled."""
 
-    def get_func(self, model: Model) -> Any:
-        func = super().get_func(model)
-        if not isinstance(func, Mapping):
-            return func
-        if self.get_level() not in func:
-            raise self.refused(f"Must define func for level {self.level}", model)
-        return func[self.get_level()]
+    def get_func(self, model: Model) -> Body:
+        func: Any = super().get_func(model)
+        if isinstance(func, Mapping):
+            if self.get_level() not in func:
+                raise self.refused(f"Must define func for level {self.level}", model)
+            func = func[self.get_level()]
+        body: Body = func
+        return body
 
     def get_referencing(
         self, model: Model, operation: clauses.Operation

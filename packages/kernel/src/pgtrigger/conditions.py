@@ -59,13 +59,17 @@ class Condition:
         """
         return sql.rename_rows(self.resolve(model), rows.old, rows.new)
 
-    def __and__(self, other: Any) -> Any:
-        return Combined("AND", self, other) if isinstance(other, Condition) else NotImplemented
+    def __and__(self, other: Condition) -> Condition:
+        if not isinstance(other, Condition):
+            return NotImplemented
+        return Combined("AND", self, other)
 
-    def __or__(self, other: Any) -> Any:
-        return Combined("OR", self, other) if isinstance(other, Condition) else NotImplemented
+    def __or__(self, other: Condition) -> Condition:
+        if not isinstance(other, Condition):
+            return NotImplemented
+        return Combined("OR", self, other)
 
-    def __invert__(self) -> Any:
+    def __invert__(self) -> Condition:
         return Negated(self)
 
     def __repr__(self) -> str:

@@ -3,20 +3,65 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypedDict
 
 from django.db import models
 
 from pgtrigger import clauses
 from pgtrigger.conditions import Condition
 from pgtrigger.errors import DeclarationError
+from pgtrigger.functions import Func
 
 MAX_NAME_LENGTH: Final = 47
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 _LABEL = re.compile(r"\w+\.\w+")
 
 Model = type[models.Model]
+ModelOrRow = type[models.Model] | models.Model
+
+# The statements of a trigger's function, and of one that differs with the level.
+Body = str | Func
+Bodies = Body | Mapping[clauses.Level, Body]
+
+
+class _SharedArguments(TypedDict, total=False):
+    name: str | None
+    level: clauses.Level | None
+    when: clauses.When | None
+    operation: clauses.Operation | None
+    condition: Condition | None
+    declare: Iterable[tuple[str, str]] | None
+    timing: clauses.Timing | None
+    ignorable: bool | None
+    depends_on: Sequence[str] | None
+
+
+class TriggerArguments(_SharedArguments, total=False):
+    """The keyword arguments of `Trigger`, for the annotation of a type that passes them on.
+
+    So type checkers know the arguments of the subclass, its own and those that it inherits, and
+    refuse any other. Python manual: `typing.Unpack`.
+
+    Example::
+
+        class Stamp(pgtrigger.Trigger):
+            def __init__(self, *, field: str, **kwargs: Unpack[pgtrigger.TriggerArguments]) -> None:
+                self.field = field
+                super().__init__(**kwargs)
+    """
+
+    referencing: clauses.Referencing | None
+    func: Body | None
+
+
+class ComposerArguments(_SharedArguments, total=False):
+    """The keyword arguments of `Composer`, to be used as `TriggerArguments` is.
+
+    There is no ``referencing``, and ``func`` may be a dictionary from level to function.
+    """
+
+    func: Bodies | None
 
 
 class Declaration:
@@ -46,7 +91,7 @@ class Declaration:
         operation: clauses.Operation | None = None,
         condition: Condition | None = None,
         referencing: clauses.Referencing | None = None,
-        func: Any = None,
+        func: Bodies | None = None,
         declare: Iterable[tuple[str, str]] | None = None,
         timing: clauses.Timing | None = None,
         ignorable: bool | None = None,

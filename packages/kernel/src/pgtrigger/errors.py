@@ -12,6 +12,7 @@
     ├── NotInTransactionError (RuntimeError)  constraints() outside a transaction
     ├── DatabaseNotSupportedError (ValueError)  a database alias that is not PostgreSQL
     ├── InstallationError (DatabaseError)     Postgres refused a trigger; nothing was changed
+    ├── NewPluginError (ValueError)           no package of this name, or there, can be written
     ├── PluginError (ImportError)             a plugin that cannot be used; names the distribution
     ├── CallCountError (RuntimeError)         calls of triggers that pgtrigger.testing cannot count
     └── NoServerError (RuntimeError)          pgtrigger.testing finds no PostgreSQL to run
@@ -84,6 +85,10 @@ class PluginError(PgTriggerError, ImportError):
 
 class CallCountError(PgTriggerError, RuntimeError):
     """``pgtrigger.testing.count_calls`` cannot count: no privilege, no connection, no trigger."""
+
+
+class NewPluginError(PgTriggerError, ValueError):
+    """A new plugin cannot have this name, or be written to this folder; nothing was written."""
 
 
 class NoServerError(PgTriggerError, RuntimeError):

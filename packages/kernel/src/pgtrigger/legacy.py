@@ -43,4 +43,6 @@ from pgtrigger.trigger import Trigger as Trigger
 
 _Change = Change
 
-__all__ = [name for name in dir() if name == "_Change" or not name.startswith("_")]
+__all__ = [  # pyright: ignore[reportUnsupportedDunderAll]  # whatever is imported above
+    name for name in dir() if name == "_Change" or not name.startswith("_")
+]

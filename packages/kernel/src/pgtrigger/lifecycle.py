@@ -10,7 +10,7 @@ from django.db.utils import DEFAULT_DB_ALIAS
 from pgtrigger import catalog, comparison, installation, registry
 from pgtrigger.catalog import INSTALLED, UNALLOWED, UNINSTALLED
 from pgtrigger.comparison import Wanted
-from pgtrigger.declaration import Model
+from pgtrigger.declaration import Model, ModelOrRow
 from pgtrigger.planning import Action, Work
 from pgtrigger.trigger import Trigger
 
@@ -43,28 +43,28 @@ class SingleTrigger:
         known = [model for model in models if registry.retract(model, trigger)]
         return Undoing(lambda: [registry.declare(model, trigger) for model in known])
 
-    def install(self, trigger: Trigger, model: Any, database: str | None) -> Undoing:
+    def install(self, trigger: Trigger, model: ModelOrRow, database: str | None) -> Undoing:
         """Install a trigger; undoing removes it unless it was there before."""
         if self.status(trigger, model, database)[0] in (INSTALLED, UNALLOWED):
             return Undoing(None)
         self._carry_out(trigger, model, database, Action.INSTALL)
         return Undoing(lambda: self.uninstall(trigger, model, database))
 
-    def uninstall(self, trigger: Trigger, model: Any, database: str | None) -> Undoing:
+    def uninstall(self, trigger: Trigger, model: ModelOrRow, database: str | None) -> Undoing:
         """Remove a trigger; undoing installs it again if it was there."""
         if self.status(trigger, model, database)[0] in (UNINSTALLED, UNALLOWED):
             return Undoing(None)
         self._carry_out(trigger, model, database, Action.UNINSTALL)
         return Undoing(lambda: self.install(trigger, model, database))
 
-    def enable(self, trigger: Trigger, model: Any, database: str | None) -> Undoing:
+    def enable(self, trigger: Trigger, model: ModelOrRow, database: str | None) -> Undoing:
         """Enable a trigger; undoing disables it if it was disabled."""
         if self.status(trigger, model, database)[1] in (True, None):
             return Undoing(None)
         self._carry_out(trigger, model, database, Action.ENABLE)
         return Undoing(lambda: self.disable(trigger, model, database))
 
-    def disable(self, trigger: Trigger, model: Any, database: str | None) -> Undoing:
+    def disable(self, trigger: Trigger, model: ModelOrRow, database: str | None) -> Undoing:
         """Disable a trigger; undoing enables it if it was enabled."""
         if self.status(trigger, model, database)[1] in (False, None):
             return Undoing(None)
@@ -72,18 +72,20 @@ class SingleTrigger:
         return Undoing(lambda: self.enable(trigger, model, database))
 
     def _carry_out(
-        self, trigger: Trigger, model: Any, database: str | None, action: Action
+        self, trigger: Trigger, model: ModelOrRow, database: str | None, action: Action
     ) -> None:
         if connection := catalog.postgres(database):
             wanted = [_wanted(trigger, model)]
             work = Work(database=connection.alias, action=action, wanted=wanted)
             installation.carry_out(work)
 
-    def allow_migrate(self, model: Any, database: str | None) -> bool:
+    def allow_migrate(self, model: ModelOrRow, database: str | None) -> bool:
         """Ask the database routers about the model's table."""
         return comparison.allowed(model, database or DEFAULT_DB_ALIAS)
 
-    def status(self, trigger: Trigger, model: Any, database: str | None) -> tuple[str, bool | None]:
+    def status(
+        self, trigger: Trigger, model: ModelOrRow, database: str | None
+    ) -> tuple[str, bool | None]:
         """What the catalog of the database says about a trigger."""
         if not self.allow_migrate(model, database):
             return UNALLOWED, None

@@ -6,7 +6,7 @@ parameters. Django manual: "Making queries", field lookups and ``Q`` objects.
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, overload
 
 from django.core.exceptions import FieldError, ValidationError
 from django.db import models
@@ -159,13 +159,21 @@ class Q(models.Q, Condition):
         pgtrigger.Q(old__status="draft", new__balance__lt=pgtrigger.F("old__balance"))
     """
 
+    @overload  # type: ignore[override]  # both bases combine only with their own kind
+    def __and__(self, other: models.Q) -> Q: ...
+    @overload
+    def __and__(self, other: Condition) -> Condition: ...
     def __and__(self, other: Any) -> Any:
-        if isinstance(other, Condition) and not isinstance(other, models.Q):
+        if not isinstance(other, models.Q) and isinstance(other, Condition):
             return Condition.__and__(self, other)
         return super().__and__(other)
 
+    @overload  # type: ignore[override]  # both bases combine only with their own kind
+    def __or__(self, other: models.Q) -> Q: ...
+    @overload
+    def __or__(self, other: Condition) -> Condition: ...
     def __or__(self, other: Any) -> Any:
-        if isinstance(other, Condition) and not isinstance(other, models.Q):
+        if not isinstance(other, models.Q) and isinstance(other, Condition):
             return Condition.__or__(self, other)
         return super().__or__(other)
 

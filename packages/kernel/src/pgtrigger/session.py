@@ -11,10 +11,13 @@ import functools
 import re
 import threading
 from collections.abc import Callable, Iterable
-from typing import Any, Final, Self
+from typing import Any, Final, ParamSpec, Self, TypeVar, cast
 
 from pgtrigger.errors import DeclarationError
 from pgtrigger.wanted import Entry, Layer, Wanted, current
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 # What Postgres takes for a custom setting since version 14.
 _SETTING: Final = re.compile(r"[A-Za-z_][\w$]*(\.[A-Za-z_][\w$]*)*")
@@ -58,7 +61,7 @@ class Context:
     async def __aexit__(self, *exc_info: object) -> None:
         self.__exit__(*exc_info)
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         if asyncio.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -66,10 +69,10 @@ class Context:
                 async with Context(self._layers):
                     return await function(*args, **kwargs)
 
-            return wrapped_coroutine
+            return cast("Callable[P, R]", wrapped_coroutine)
 
         @functools.wraps(function)
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
+        def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
             with Context(self._layers):
                 return function(*args, **kwargs)
 

@@ -10,7 +10,7 @@ from pgtrigger import clauses, sql
 from pgtrigger.columns import column_named, generated_columns
 from pgtrigger.compiler import CompiledTrigger, Part, function_name, postgres_id
 from pgtrigger.conditions import Condition
-from pgtrigger.declaration import Declaration, Model
+from pgtrigger.declaration import Body, Declaration, Model, ModelOrRow
 from pgtrigger.functions import Func, template_values
 
 Status = tuple[str, bool | None]
@@ -28,12 +28,12 @@ class Lifecycle(Protocol):
 
     def register(self, trigger: Trigger, models: Sequence[Model]) -> Undo: ...
     def unregister(self, trigger: Trigger, models: Sequence[Model]) -> Undo: ...
-    def install(self, trigger: Trigger, model: Any, database: str | None) -> Undo: ...
-    def uninstall(self, trigger: Trigger, model: Any, database: str | None) -> Undo: ...
-    def enable(self, trigger: Trigger, model: Any, database: str | None) -> Undo: ...
-    def disable(self, trigger: Trigger, model: Any, database: str | None) -> Undo: ...
-    def allow_migrate(self, model: Any, database: str | None) -> bool: ...
-    def status(self, trigger: Trigger, model: Any, database: str | None) -> Status: ...
+    def install(self, trigger: Trigger, model: ModelOrRow, database: str | None) -> Undo: ...
+    def uninstall(self, trigger: Trigger, model: ModelOrRow, database: str | None) -> Undo: ...
+    def enable(self, trigger: Trigger, model: ModelOrRow, database: str | None) -> Undo: ...
+    def disable(self, trigger: Trigger, model: ModelOrRow, database: str | None) -> Undo: ...
+    def allow_migrate(self, model: ModelOrRow, database: str | None) -> bool: ...
+    def status(self, trigger: Trigger, model: ModelOrRow, database: str | None) -> Status: ...
 
 
 class Trigger(Declaration):
@@ -114,11 +114,12 @@ class Trigger(Declaration):
         """The variables of its function, as ``(name, type)`` pairs."""
         return self.declare or []
 
-    def get_func(self, model: Model) -> Any:
+    def get_func(self, model: Model) -> Body:
         """The statements of its function: text or a `Func`. Raises without any."""
         if not self.func:
             raise self.refused("Must define func attribute or implement get_func")
-        return self.func
+        func: Body = self.func
+        return func
 
     def get_func_template_kwargs(self, model: Model) -> dict[str, Any]:
         """The values that a `Func` of this trigger can use."""
@@ -265,27 +266,27 @@ class Trigger(Declaration):
         """Take the declaration back."""
         return self.lifecycle.unregister(self, models)
 
-    def install(self, model: Any, database: str | None = None) -> Undo:
+    def install(self, model: ModelOrRow, database: str | None = None) -> Undo:
         """Install the trigger on the table of a model (or of a model instance)."""
         return self.lifecycle.install(self, model, database)
 
-    def uninstall(self, model: Any, database: str | None = None) -> Undo:
+    def uninstall(self, model: ModelOrRow, database: str | None = None) -> Undo:
         """Remove the trigger and its function from the database."""
         return self.lifecycle.uninstall(self, model, database)
 
-    def enable(self, model: Any, database: str | None = None) -> Undo:
+    def enable(self, model: ModelOrRow, database: str | None = None) -> Undo:
         """Let the installed trigger fire again, for everybody."""
         return self.lifecycle.enable(self, model, database)
 
-    def disable(self, model: Any, database: str | None = None) -> Undo:
+    def disable(self, model: ModelOrRow, database: str | None = None) -> Undo:
         """Keep the installed trigger from firing, for everybody."""
         return self.lifecycle.disable(self, model, database)
 
-    def allow_migrate(self, model: Any, database: str | None = None) -> bool:
+    def allow_migrate(self, model: ModelOrRow, database: str | None = None) -> bool:
         """Whether the database routers let the model's table live in this database."""
         return self.lifecycle.allow_migrate(model, database)
 
-    def get_installation_status(self, model: Any, database: str | None = None) -> Status:
+    def get_installation_status(self, model: ModelOrRow, database: str | None = None) -> Status:
         """The status, and whether it fires.
 
         One of INSTALLED, OUTDATED, UNINSTALLED and UNALLOWED, with None for the last two.

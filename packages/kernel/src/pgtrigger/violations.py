@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ParamSpec, Self, TypeVar, cast
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import DEFAULT_DB_ALIAS, DatabaseError, connections, transaction
@@ -21,6 +21,9 @@ from pgtrigger.columns import columns_of
 from pgtrigger.declaration import Model
 from pgtrigger.registry import registered
 from pgtrigger.trigger import Trigger
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,7 +194,7 @@ class violations_as_validation_errors:  # noqa: N801  # used like a function
         if error is not None:
             _refuse(error)
 
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         if asyncio.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -199,10 +202,10 @@ class violations_as_validation_errors:  # noqa: N801  # used like a function
                 async with self:
                     return await function(*args, **kwargs)
 
-            return wrapped_coroutine
+            return cast("Callable[P, R]", wrapped_coroutine)
 
         @functools.wraps(function)
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
+        def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
             # Not self: several threads may call at once.
             with self._block():
                 return function(*args, **kwargs)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Unpack
 
 import pgtrigger
 from pgtrigger import sql
@@ -16,6 +16,13 @@ from pgtrigger.declaration import Model
 from pgtrigger.errors import DeclarationError
 from pgtrigger.functions import way_out
 from pgtrigger_protect import wording
+
+
+class ProtectArguments(pgtrigger.ComposerArguments, total=False):
+    """The keyword arguments of `Protect`, for types that pass them on."""
+
+    message: str | None
+    hint: str | None
 
 
 class Protect(pgtrigger.Composer):
@@ -54,7 +61,13 @@ class Protect(pgtrigger.Composer):
     message: str | None = None
     hint: str | None = None
 
-    def __init__(self, *, message: str | None = None, hint: str | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        *,
+        message: str | None = None,
+        hint: str | None = None,
+        **kwargs: Unpack[pgtrigger.ComposerArguments],
+    ) -> None:
         self.message = message or self.message
         self.hint = hint or self.hint
         super().__init__(**kwargs)
@@ -200,7 +213,7 @@ class ReadOnly(Protect):
         *,
         fields: Iterable[str] | None = None,
         exclude: Iterable[str] | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[ProtectArguments],
     ) -> None:
         self.fields = fields or self.fields
         self.exclude = exclude or self.exclude

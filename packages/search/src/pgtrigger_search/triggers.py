@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Unpack
 
 from django.db import models
 
@@ -73,7 +73,7 @@ class UpdateSearchVector(pgtrigger.Trigger):
         config_name: str | None = None,
         config_field: str | None = None,
         unaccent: bool | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[pgtrigger.TriggerArguments],
     ) -> None:
         self.vector_field = vector_field or self.vector_field
         documents = document_fields or self.document_fields

@@ -139,12 +139,12 @@ class SoftDeleteManager(models.Manager.from_queryset(SoftDeleteQuerySet)[M]):  #
 
     _shows_all = False
 
-    def get_queryset(self) -> SoftDeleteQuerySet[M]:
+    def get_queryset(self) -> SoftDeleteQuerySet[M]:  # pyright: ignore[reportInvalidTypeVarUse]  # the class's, made by a call
         rows: Any = super().get_queryset()
         shown: SoftDeleteQuerySet[M] = rows if self._shows_all else rows.active()
         return shown
 
-    def deleted(self) -> SoftDeleteQuerySet[M]:
+    def deleted(self) -> SoftDeleteQuerySet[M]:  # pyright: ignore[reportInvalidTypeVarUse]  # the class's, made by a call
         """Those that are deleted, of this relation if it is one."""
         everything: Any = copy.copy(self)
         everything._shows_all = True

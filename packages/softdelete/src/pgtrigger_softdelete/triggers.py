@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal, get_args
+from typing import Any, Final, Literal, Unpack, get_args
 
 import pgtrigger
 from pgtrigger import sql
@@ -89,7 +89,7 @@ class SoftDelete(pgtrigger.Trigger):
         cascade: Cascade | Mapping[str, Cascade] | None = None,
         cascade_field: str | None = None,
         orphaned: Orphaned | None = None,
-        **kwargs: Any,
+        **kwargs: Unpack[pgtrigger.TriggerArguments],
     ) -> None:
         self.field = field or self.field
         if not self.field:

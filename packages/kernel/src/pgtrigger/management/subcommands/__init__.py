@@ -9,6 +9,7 @@ from pgtrigger.management.subcommands.install import Install
 from pgtrigger.management.subcommands.ls import Ls
 from pgtrigger.management.subcommands.prune import Prune
 from pgtrigger.management.subcommands.sql import Sql
+from pgtrigger.management.subcommands.startplugin import StartPlugin
 from pgtrigger.management.subcommands.stubs import Stubs
 from pgtrigger.management.subcommands.uninstall import Uninstall
 
@@ -23,6 +24,7 @@ _KINDS: list[type[Subcommand]] = [
     Sql,
     Diff,
     Stubs,
+    StartPlugin,
 ]
 
 SUBCOMMANDS = {kind.name: kind for kind in _KINDS}

@@ -7,7 +7,7 @@ from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any, ClassVar
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from pgtrigger import catalog
 from pgtrigger.plugins import plugins
@@ -28,36 +28,66 @@ class Stubs:
             help="The folder of the project's stubs, which mypy's mypy_path and pyright's "
             "stubPath name; typings by default.",
         )
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help="Write nothing; exit with 1 if the stubs are not those of the installed plugins.",
+        )
 
     def handle(self, command: BaseCommand, **options: Any) -> None:
-        written = write_stubs(options["output"])
-        command.stderr.write(f"pgtrigger: wrote {written}")
+        folder = options["output"]
+        if not options["check"]:
+            command.stderr.write(f"pgtrigger: wrote {write_stubs(folder)}")
+        elif outdated := [f for f, text in stub_files(folder).items() if _read(f) != text]:
+            raise CommandError(
+                f"{outdated[0]} is not what the installed plugins offer. Run "
+                f"`manage.py pgtrigger stubs --output {folder}`."
+            )
 
 
 def write_stubs(folder: Path) -> Path:
     """Write the stub package of pgtrigger into a folder; return the file with the plugin types."""
+    files = stub_files(folder)
+    for file, text in files.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    return next(iter(files))
+
+
+def stub_files(folder: Path) -> dict[Path, str]:
+    """What stands in which file of the stub package, the one with the plugin types first."""
     package = folder / "pgtrigger"
-    package.mkdir(parents=True, exist_ok=True)
     # Partial: whatever is not stubbed is looked up in the installed package (PEP 561).
-    (package / "py.typed").write_text("partial\n")
-    stub = package / "__init__.pyi"
-    stub.write_text(stub_text())
-    return stub
+    return {package / "__init__.pyi": stub_text(), package / "py.typed": "partial\n"}
+
+
+def _read(file: Path) -> str | None:
+    return file.read_text(encoding="utf-8") if file.exists() else None
+
+
+def public_names() -> dict[str, str]:
+    """The kernel's public names, and the modules that they are in."""
+    source = (Path(catalog.__file__).parent / "__init__.py").read_text(encoding="utf-8")
+    return {
+        alias.name: node.module
+        for node in ast.parse(source).body
+        if isinstance(node, ast.ImportFrom) and node.module
+        for alias in node.names
+        if alias.asname == alias.name
+    }
 
 
 def stub_text() -> str:
     """The kernel's public names, and the trigger types of the installed plugins."""
-    lines = ["# Written by `manage.py pgtrigger stubs`; run it again when plugins change.", ""]
-    package = Path(catalog.__file__).parent
-    source = (package / "__init__.py").read_text()
-    for node in ast.parse(source).body:
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("pgtrigger"):
-            lines += [
-                f"from {node.module} import {alias.name} as {alias.asname}"
-                for alias in node.names
-                if alias.asname == alias.name
-            ]
-    lines.append("")
-    for name, kind in sorted(plugins().trigger_types.items()):
-        lines.append(f"from {kind.__module__} import {kind.__qualname__} as {name}")
+    types = {
+        name: f"from {kind.__module__} import {kind.__qualname__} as {name}"
+        for name, kind in sorted(plugins().trigger_types.items())
+    }
+    lines = [
+        "# Written by `manage.py pgtrigger stubs`; run it again when plugins change.",
+        "",
+        *(f"from {module} import {name} as {name}" for name, module in public_names().items()),
+        "",
+        *types.values(),
+    ]
     return "\n".join(lines) + "\n"
