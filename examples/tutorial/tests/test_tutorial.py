@@ -245,7 +245,8 @@ def test_the_commands_lead_through_the_steps(server):
     assert "Not reached: Delete the paid invoice A-1." in output
     assert "Refused by store.Invoice:keep_paid" in output
     assert "1.3  Protection: A column that stays" in output
-    assert "class Stock" in after(output, "code") and "def move" in after(output, "code")
+    assert "class Stock" in after(output, "code")
+    assert "def move" in after(output, "code")
     assert "store_movement" in after(output, "rows")
     assert "There is no step 9" in after(output, "goto 9")
     assert output.count("=> UPDATE store_stock") == 2

@@ -11,8 +11,8 @@ from django.core.checks import CheckMessage
 from pgtrigger import catalog
 from pgtrigger.checks.databases import reachable
 from pgtrigger.checks.messages import warning
-from pgtrigger.errors import DeclarationError
 from pgtrigger.comparison import Wanted, leftovers, read_catalog, wanted_triggers
+from pgtrigger.errors import DeclarationError
 from pgtrigger.migrations._commands import is_running
 from pgtrigger.registry import registered
 
