@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Unpack
 
 from django.db import models
 
@@ -37,7 +37,9 @@ class Stamp(pgtrigger.Trigger):
     operation = pgtrigger.Insert | pgtrigger.Update
     field: str | None = None
 
-    def __init__(self, *, field: str | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, *, field: str | None = None, **kwargs: Unpack[pgtrigger.TriggerArguments]
+    ) -> None:
         self.field = field or self.field
         super().__init__(**kwargs)
 
