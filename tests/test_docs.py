@@ -309,7 +309,7 @@ def reader(request, site, settings, tmp_path, monkeypatch) -> Iterator[Reader]:
 
 def marked(page: Path):
     commits = "<!-- commits -->\n" in page.read_text()
-    mark = pytest.mark.django_db(transaction=commits, databases=["default", "other"])
+    mark = pytest.mark.django_db(transaction=commits, databases="__all__")
     return pytest.param(page, id=by_path(page), marks=mark)
 
 
