@@ -116,7 +116,7 @@ class Shop:
 
     @property
     def _owner(self) -> str:
-        return sql.identifier(self.name) if self._own_role else "CURRENT_USER"
+        return sql.identifier(self.name) if self._own_role else "DEFAULT"
 
     def _role(self) -> Iterator[str]:
         """Statements that undo what the reader may have done to the role."""

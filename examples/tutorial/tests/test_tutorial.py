@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -358,6 +360,24 @@ def test_on_a_terminal_it_is_coloured_unless_told_not_to(server, no_color):
     assert ("\033[1m" in shown) == (not no_color)
     assert "DELETE 2" in shown
     assert "1 of 24 goals reached." in shown
+
+
+def test_a_user_who_may_not_make_roles_walks_as_himself(server):
+    name = f"walker_{uuid.uuid4().hex}"
+    administration = connect(server.url)
+    try:
+        with administration.cursor() as cursor:
+            cursor.execute(f"CREATE ROLE {name} LOGIN CREATEDB PASSWORD 'walks'")
+            there = urlsplit(server.url)
+            netloc = f"{name}:walks@{there.netloc.rpartition('@')[2]}"
+            url = there._replace(netloc=netloc).geturl()
+            code, output = tell(url, "SELECT current_user AS name", "reset", "try")
+            cursor.execute(f"DROP ROLE {name}")
+    finally:
+        administration.close()
+    assert code == 0, output
+    assert f"  {name}\n" in after(output, "SELECT current_user AS name")
+    assert "1 of 24 goals reached." in output
 
 
 def test_a_server_that_is_not_there_is_one_line(server):
