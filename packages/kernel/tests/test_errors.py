@@ -24,6 +24,7 @@ BUILT_IN = {
     "NotInTransactionError": RuntimeError,
     "DatabaseNotSupportedError": ValueError,
     "InstallationError": DatabaseError,
+    "CallCountError": RuntimeError,
     "NewPluginError": ValueError,
     "PluginError": ImportError,
     "NoServerError": RuntimeError,
