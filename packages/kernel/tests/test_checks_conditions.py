@@ -6,7 +6,8 @@ from django.db.models import Count, Exists
 
 import pgtrigger
 from pgtrigger.checks import check_triggers
-from pgtrigger.checks.conditions import AGGREGATES, SETS
+from pgtrigger.checks.expressions import AGGREGATES, SETS, fault, is_plain
+from pgtrigger.checks.expressions import refused as found_in
 from shop.database import column, noop, refused
 from shop.models import AuditEntry, Maker, Order, Peculiar, Product
 
@@ -42,6 +43,7 @@ REFUSED = {
     "variable": ("TG_OP = 'UPDATE'", {}, "TG_OP, a variable"),
     "system": ("NEW.ctid IS NULL", {}, "the system column ctid of NEW"),
     "systems": ('(NEW).xmin = "new".tableoid', {}, "the system column tableoid, xmin of NEW"),
+    "quoted": ('NEW."ctid" IS NULL', {}, "the system column ctid of NEW"),
     "comment": ("NEW.stock > 1 -- few", {}, "it ends with a -- comment"),
     "combined": (Condition("NEW.stock > 1 -- few") & Condition("TRUE"), {}, "it ends with a --"),
     "block": ("NEW.stock > 1 /* few", {}, "a /* is never closed"),
@@ -94,6 +96,32 @@ def test_what_the_server_accepts_is_nothing_to_say(db, messages, text):
     trigger = noop(condition=Condition(text))
     assert messages(trigger) == []
     trigger.install(Product)
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ('OLD."a" IS DISTINCT FROM NEW."b" AND (NEW.a = \'it;s (\')', True),
+        ("NEW.a = 'it''s' AND f(NEW.b)", True),
+        ("NEW.a > 1) OR (NEW.a < 2", False),
+        ("NEW.a = E'\\'' OR count(NEW.a) > 1 OR NEW.a = ''", False),
+        ("NEW.a = 'it", False),
+        ("COUNT(NEW.a) > 1", False),
+        ("""NEW."it's odd" = 1 AND count(NEW.a) > 1 AND NEW."it's odd" = 2""", False),
+        ('NEW."ctid" IS NULL', False),
+        ("  ", False),
+    ],
+)
+def test_what_is_plain_has_no_fault_that_a_closer_look_would_find(text, plain):
+    assert is_plain(text) == plain
+    if plain:
+        assert fault(text) is None
+        assert [*found_in(text)] == []
+
+
+@pytest.mark.parametrize("text", [c for c, *_ in REFUSED.values() if isinstance(c, str)])
+def test_nothing_that_the_server_refuses_is_plain(text):
+    assert not is_plain(text)
 
 
 def test_the_server_knows_the_names_as_nothing_but_aggregates_and_functions_of_sets(db):
