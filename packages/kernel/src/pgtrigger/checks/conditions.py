@@ -5,7 +5,9 @@ PostgreSQL manual: "CREATE TRIGGER"; "Value Expressions".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from django.core.checks import CheckMessage
 
@@ -17,6 +19,9 @@ from pgtrigger.columns import column_name, columns_of
 from pgtrigger.compiler import CompiledTrigger, Part
 from pgtrigger.declaration import Model
 from pgtrigger.trigger import Trigger
+
+# What looks like a column of a row, also within a literal.
+_COLUMN: Final = re.compile(r"""\b(?:old|new)\b["\s)]*\.\s*(?:"([^"]*)"|(\w+))""", re.IGNORECASE)
 
 
 def check_acceptance(
@@ -34,7 +39,7 @@ def check_acceptance(
         if not is_plain(text) and (why := fault(text))
     ]
     if not found:
-        found += [reason for part in compiled.parts for reason in _refused(model, part)]
+        found += [reason for part in compiled.parts for reason in _refused(part)]
     found += _tables(model, trigger)
     for reason, hint in dict.fromkeys(found):
         yield error("pgtrigger.E008", f'Trigger "{uri}": {reason}', hint, model)
@@ -52,13 +57,8 @@ def _conditions(model: Model, trigger: Trigger, compiled: CompiledTrigger) -> li
     return [*dict.fromkeys(texts)]
 
 
-def _refused(model: Model, part: Part) -> Iterator[tuple[str, str]]:
-    """What is wrong with the clauses of one Postgres trigger."""
-    if part.when == "INSTEAD OF" and model._meta.managed:
-        yield (
-            "pgtrigger.InsteadOf is for views, and Django makes a table of this model.",
-            "Use pgtrigger.Before, or declare managed = False if the model stands for a view.",
-        )
+def _refused(part: Part) -> Iterator[tuple[str, str]]:
+    """What is wrong with the condition of one Postgres trigger."""
     if is_plain(part.condition):
         return
     for what in refused(part.condition):
@@ -87,8 +87,11 @@ def _tables(model: Model, trigger: Trigger) -> Iterator[tuple[str, str]]:
 
 def _unknown_columns(model: Model, uri: str, text: str) -> Iterator[CheckMessage]:
     columns = {column_name(field) for field in columns_of(model)}
+    known = columns | SYSTEM_COLUMNS
+    if all((quoted or bare.lower()) in known for quoted, bare in _COLUMN.findall(text)):
+        return
     for row in ("OLD", "NEW"):
-        for name in sorted(sql.row_columns(text, row) - columns - SYSTEM_COLUMNS - {"*"}):
+        for name in sorted(sql.row_columns(text, row) - known - {"*"}):
             written = next((c for c in columns if c.lower() == name), None)
             hint = f"Its columns are: {', '.join(sorted(columns))}."
             if written:

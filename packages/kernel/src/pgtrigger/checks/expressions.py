@@ -85,6 +85,7 @@ SETS: Final = frozenset(
 _BRACKETS: Final = {")": "(", "]": "["}
 # Most texts can be told to have none of this by a search, without taking them to pieces.
 _QUOTED: Final = re.compile(r"""'[^']*'|"([^"]*)\"""")
+_PARENTHESIS: Final = re.compile("[()]")
 _WORDS: Final = "|".join(sorted(_VARIABLES | AGGREGATES | SETS | SYSTEM_COLUMNS))
 _SUSPECT: Final = re.compile(
     rf"""['"\\;$\[\]]|--|/\*|\b(?:select|table|values|over|{_WORDS})\b""", re.IGNORECASE
@@ -101,8 +102,8 @@ def is_plain(text: str) -> bool:
 
 def _is_balanced(text: str) -> bool:
     depth = 0
-    for letter in text:
-        depth += (letter == "(") - (letter == ")")
+    for bracket in _PARENTHESIS.findall(text):
+        depth += 1 if bracket == "(" else -1
         if depth < 0:
             return False
     return depth == 0
