@@ -5,12 +5,14 @@ PostgreSQL manual: "CREATE TRIGGER"; "Value Expressions".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
 from django.core.checks import CheckMessage
 
 from pgtrigger import clauses, sql
+from pgtrigger.checks.expressions import SYSTEM_COLUMNS, fault, is_plain, refused
 from pgtrigger.checks.identifiers import cut
 from pgtrigger.checks.messages import error, warning
 from pgtrigger.columns import column_name, columns_of
@@ -18,78 +20,8 @@ from pgtrigger.compiler import CompiledTrigger, Part
 from pgtrigger.declaration import Model
 from pgtrigger.trigger import Trigger
 
-_SYSTEM: Final = frozenset(["tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"])
-# Variables of the function, which a WHEN clause does not see. PostgreSQL manual: "PL/pgSQL",
-# trigger functions.
-_VARIABLES: Final = frozenset(
-    [
-        "tg_name",
-        "tg_when",
-        "tg_level",
-        "tg_op",
-        "tg_relid",
-        "tg_relname",
-        "tg_table_name",
-        "tg_table_schema",
-        "tg_nargs",
-        "tg_argv",
-    ]
-)
-# Functions that Postgres has only as an aggregate, and those that only return sets.
-AGGREGATES: Final = frozenset(
-    [
-        "array_agg",
-        "avg",
-        "bit_and",
-        "bit_or",
-        "bit_xor",
-        "bool_and",
-        "bool_or",
-        "count",
-        "every",
-        "json_agg",
-        "json_object_agg",
-        "jsonb_agg",
-        "jsonb_object_agg",
-        "max",
-        "min",
-        "mode",
-        "percentile_cont",
-        "percentile_disc",
-        "range_agg",
-        "stddev",
-        "stddev_pop",
-        "stddev_samp",
-        "string_agg",
-        "sum",
-        "var_pop",
-        "var_samp",
-        "variance",
-        "xmlagg",
-    ]
-)
-SETS: Final = frozenset(
-    [
-        "generate_series",
-        "generate_subscripts",
-        "json_array_elements",
-        "json_array_elements_text",
-        "json_each",
-        "json_each_text",
-        "json_object_keys",
-        "jsonb_array_elements",
-        "jsonb_array_elements_text",
-        "jsonb_each",
-        "jsonb_each_text",
-        "jsonb_object_keys",
-        "jsonb_path_query",
-        "regexp_matches",
-        "regexp_split_to_table",
-        "string_to_table",
-        "unnest",
-    ]
-)
-_BRACKETS: Final = {")": "(", "]": "["}
+# What looks like a column of a row, also within a literal.
+_COLUMN: Final = re.compile(r"""\b(?:old|new)\b["\s)]*\.\s*(?:"([^"]*)"|(\w+))""", re.IGNORECASE)
 
 
 def check_acceptance(
@@ -97,17 +29,17 @@ def check_acceptance(
 ) -> Iterator[CheckMessage]:
     """Check for what no database accepts although it compiles, and for unknown columns."""
     uri = trigger.get_uri(model)
-    conditions = _conditions(model, trigger)
+    conditions = _conditions(model, trigger, compiled)
     found = [
         (
-            f"its condition is not one whole SQL expression, because {fault}: {text}",
+            f"its condition is not one whole SQL expression, because {why}: {text}",
             "Correct the SQL of the pgtrigger.Condition.",
         )
         for text in conditions
-        if (fault := _fault(text))
+        if not is_plain(text) and (why := fault(text))
     ]
     if not found:
-        found += [reason for part in compiled.parts for reason in _refused(model, part)]
+        found += [reason for part in compiled.parts for reason in _refused(part)]
     found += _tables(model, trigger)
     for reason, hint in dict.fromkeys(found):
         yield error("pgtrigger.E008", f'Trigger "{uri}": {reason}', hint, model)
@@ -116,87 +48,30 @@ def check_acceptance(
             yield from _unknown_columns(model, uri, text)
 
 
-def _conditions(model: Model, trigger: Trigger) -> list[str]:
-    """The conditions of all operations as SQL text, also those that the function checks."""
-    assert trigger.operation is not None
-    conditions: list[Any] = [
-        trigger.get_condition_for(model, operation.name)
-        for operation in trigger.operation.members
-        if operation != clauses.Truncate or trigger.get_level() == clauses.Statement
-    ]
-    return [*dict.fromkeys(c.resolve(model) for c in conditions if c is not None)]
+def _conditions(model: Model, trigger: Trigger, compiled: CompiledTrigger) -> list[str]:
+    """The conditions as SQL text, also one that the function asks."""
+    texts = [part.condition for part in compiled.parts if part.condition]
+    if trigger.get_level() == clauses.Statement:
+        condition = trigger.get_condition(model)
+        texts += [condition.resolve(model)] if condition is not None else []
+    return [*dict.fromkeys(texts)]
 
 
-def _fault(text: str) -> str | None:
-    """Why a condition is not one whole expression."""
-    opened: list[str] = []
-    found = [token for token in sql.tokens(text) if token.kind != "space"]
-    for kind, piece in found:
-        if kind == "comment" and piece.startswith("/*") and not piece.endswith("*/"):
-            return "a /* is never closed"
-        if kind != "other":
-            continue
-        if piece in ("'", '"'):
-            return f"a {piece} is never closed"
-        if piece in (";", "$"):
-            return f"a {piece} has no place in one"
-        if piece in ("(", "["):
-            opened.append(piece)
-        if piece in _BRACKETS and (not opened or opened.pop() != _BRACKETS[piece]):
-            return f"a {piece} closes what is not open"
-    # Such a comment takes what follows along.
-    if found and found[-1].text.startswith("--") and not text.rstrip(" ").endswith("\n"):
-        return "it ends with a -- comment"
-    if all(token.kind == "comment" for token in found):
-        return "there is nothing in it"
-    return f"a {opened[-1]} is never closed" if opened else None
-
-
-def _refused(model: Model, part: Part) -> Iterator[tuple[str, str]]:
-    """What is wrong with the clauses of one Postgres trigger."""
-    if part.when == "INSTEAD OF" and model._meta.managed:
-        yield (
-            "pgtrigger.InsteadOf is for views, and Django makes a table of this model.",
-            "Use pgtrigger.Before, or declare managed = False if the model stands for a view.",
+def _refused(part: Part) -> Iterator[tuple[str, str]]:
+    """What is wrong with the condition of one Postgres trigger."""
+    if is_plain(part.condition):
+        return
+    for what in refused(part.condition):
+        reason = (
+            f"its condition has {what}, which Postgres takes in no WHEN clause: {part.condition}"
         )
-    words = [t for t in sql.tokens(part.condition) if t.kind not in ("space", "comment")]
-    for index, token in enumerate(words):
-        before = words[index - 1].text if index else ""
-        after = words[index + 1].text if index + 1 < len(words) else ""
-        name = token.text.lower()
-        if token.kind != "word" or (before == "." and not _is_builtin(words[:index])):
-            continue
-        what = _what_no_condition_has(name, before, after)
-        if what:
-            reason = (
-                f"its condition has {what}, which Postgres takes in no WHEN clause: "
-                f"{part.condition}"
-            )
-            yield reason, "Decide it within the function of the trigger."
-    if part.when == "BEFORE" and (read := sql.row_columns(part.condition, "NEW") & _SYSTEM):
+        yield reason, "Decide it within the function of the trigger."
+    if part.when == "BEFORE" and (read := sql.row_columns(part.condition, "NEW") & SYSTEM_COLUMNS):
         reason = (
             f"its condition reads the system column {', '.join(sorted(read))} of NEW, which a "
             f"row does not have before it is stored: {part.condition}"
         )
         yield reason, "Read it of OLD, or use pgtrigger.After."
-
-
-def _is_builtin(words: list[sql.Token]) -> bool:
-    return len(words) > 1 and words[-2].text.lower() == "pg_catalog"
-
-
-def _what_no_condition_has(name: str, before: str, after: str) -> str:
-    if name in ("select", "table") or (name == "values" and before == "("):
-        return "a subquery"
-    if name == "over" and before == ")":
-        return "a window function"
-    if name in _VARIABLES:
-        return f"{name.upper()}, a variable of the function"
-    if after == "(" and name in AGGREGATES:
-        return f"the aggregate {name}"
-    if after == "(" and name in SETS:
-        return f"the function {name}, which returns a set"
-    return ""
 
 
 def _tables(model: Model, trigger: Trigger) -> Iterator[tuple[str, str]]:
@@ -212,8 +87,11 @@ def _tables(model: Model, trigger: Trigger) -> Iterator[tuple[str, str]]:
 
 def _unknown_columns(model: Model, uri: str, text: str) -> Iterator[CheckMessage]:
     columns = {column_name(field) for field in columns_of(model)}
+    known = columns | SYSTEM_COLUMNS
+    if all((quoted or bare.lower()) in known for quoted, bare in _COLUMN.findall(text)):
+        return
     for row in ("OLD", "NEW"):
-        for name in sorted(sql.row_columns(text, row) - columns - _SYSTEM - {"*"}):
+        for name in sorted(sql.row_columns(text, row) - known - {"*"}):
             written = next((c for c in columns if c.lower() == name), None)
             hint = f"Its columns are: {', '.join(sorted(columns))}."
             if written:
