@@ -25,6 +25,7 @@ BUILT_IN = {
     "DatabaseNotSupportedError": ValueError,
     "InstallationError": DatabaseError,
     "PluginError": ImportError,
+    "CallCountError": RuntimeError,
     "NoServerError": RuntimeError,
 }
 
