@@ -246,7 +246,8 @@ KEPT_TESTS = """
     class Tests(TransactionTestCase):
         def test_the_trigger_is_up_to_date(self):
             ((model, trigger),) = pgtrigger.registered()
-            assert trigger.get_installation_status(model) == ("INSTALLED", True)
+            status, enabled = trigger.get_installation_status(model)
+            assert (status, enabled) == ("INSTALLED", True), status
             Order.objects.create()
 
         def test_nothing_is_left(self):
