@@ -27,6 +27,7 @@ BUILT_IN = {
     "CallCountError": RuntimeError,
     "NewPluginError": ValueError,
     "PluginError": ImportError,
+    "CallCountError": RuntimeError,
     "NoServerError": RuntimeError,
 }
 

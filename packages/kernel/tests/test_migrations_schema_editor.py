@@ -366,3 +366,27 @@ def test_an_error_of_the_block_is_the_one_that_is_raised(crate):
     with pytest.raises(Mine), transaction.atomic(), connection.schema_editor() as editor:
         editor.remove_field(crate, crate._meta.get_field("size"))
         raise Mine
+
+
+def test_a_trigger_may_name_the_type_of_a_table_that_is_made_next(db):
+    first = made("First", [noop(declare=[("next", "shop_second")]), noop("other")])
+    with connection.schema_editor() as editor:
+        editor.create_model(first)
+        editor.create_model(made("Second"))
+    assert len(definitions("shop_first")) == 2
+
+
+def test_a_type_that_nobody_makes_is_an_error_when_the_schema_editor_is_done(db):
+    first = made("First", [noop(declare=[("next", "shop_second")])])
+    with pytest.raises(DatabaseError, match='type "shop_second" does not exist'):
+        with transaction.atomic(), connection.schema_editor() as editor:
+            editor.create_model(first)
+    assert value("SELECT to_regclass('shop_first')") is None
+
+
+def test_what_postgres_cannot_read_is_an_error_at_once(db):
+    first = made("First", [noop(func="NEW.size = NEW.size + ; RETURN NEW;")])
+    with transaction.atomic(), connection.schema_editor() as editor:
+        with pytest.raises(DatabaseError, match="syntax error"):
+            editor.create_model(first)
+        run("DROP TABLE shop_first")

@@ -10,6 +10,7 @@ from django.core.management import get_commands, load_command_class
 from django.db import connections, models
 from django.db.backends.signals import connection_created
 from django.db.migrations import Migration
+from django.db.migrations.state import StateApps
 from django.db.models.signals import post_migrate
 
 from pgtrigger import conf
@@ -24,7 +25,7 @@ from pgtrigger.lookups import IsDistinctFrom, IsNotDistinctFrom
 from pgtrigger.meta import allow_triggers, refuse_triggers
 from pgtrigger.migrations._commands import extend_command
 from pgtrigger.migrations._schema_editor import extend_migration, extend_schema_editor
-from pgtrigger.migrations._unmigrated import after_migrate
+from pgtrigger.migrations._unmigrated import after_migrate, extend_state_apps
 from pgtrigger.registry import collect_all
 from pgtrigger.watch import attach
 
@@ -60,6 +61,7 @@ class PgTriggerConfig(AppConfig):
         for command in ("makemigrations", "migrate"):
             _extend(command)
         extend_migration(Migration)
+        extend_state_apps(StateApps)
         wrapper = _postgres_wrapper()
         if wrapper is not None:
             extend_schema_editor(wrapper)

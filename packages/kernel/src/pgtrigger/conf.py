@@ -51,7 +51,7 @@ def errcode(default: str) -> str:
     ``default`` is what a trigger type raises by itself. Raises ``ImproperlyConfigured`` for a
     value that is no SQLSTATE. PostgreSQL manual: Appendix A, "PostgreSQL Error Codes".
     """
-    code: Any = default
+    code: object = default
     # A test of a declaration alone makes it before there are any settings.
     if settings.configured or os.environ.get(ENVIRONMENT_VARIABLE):
         code = getattr(settings, "PGTRIGGER_ERRCODE", None) or default

@@ -20,6 +20,7 @@ Stored = CompiledTrigger | Trigger
 
 # What Postgres says when a trigger does not fit the columns as they are at the moment.
 _DOES_NOT_FIT: Final = frozenset(["42703", "42883", "42804", "42P01", "22P02", "22007", "22008"])
+_NO_SUCH_TYPE: Final = "42704"
 
 
 class Change(NamedTuple):
@@ -95,6 +96,25 @@ def change_triggers(
     wanted = [_change(*change) for change in changes if allowed(change[0], connection.alias)]
     if wanted:
         apply(schema_editor, wanted)
+
+
+def create_triggers(schema_editor: Any, model: Any, triggers: Iterable[Stored]) -> None:
+    """Install triggers on a table that has just been made.
+
+    Those whose functions name the type of a table that is made next have their turn when the
+    schema editor is done: without migrations all tables are made by one.
+    """
+    changes = [(model, None, trigger) for trigger in triggers]
+    try:
+        change_triggers(schema_editor, changes)
+    except DatabaseError as error:
+        if not (fits_not(error) or sqlstate(error) == _NO_SUCH_TYPE):
+            raise
+        relation = catalog.identify(schema_editor.connection, model._meta.db_table)
+        assert relation is not None
+        for _, _, trigger in changes:
+            change = _change(model, None, trigger)
+            schema_editor.postponed[relation, trigger.name] = Postponed(relation, change, False)
 
 
 def _change(model: Any, old: Stored | None, new: Stored | None) -> Change:

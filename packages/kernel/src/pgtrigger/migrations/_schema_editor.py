@@ -22,8 +22,8 @@ from pgtrigger.migrations._changes import (
     Change,
     Postponed,
     apply,
-    change_triggers,
     compiled,
+    create_triggers,
     declared_on,
     fits_not,
 )
@@ -91,7 +91,7 @@ class TriggerSchemaEditor(BaseDatabaseSchemaEditor):
         triggers = getattr(model._meta, "triggers", None) or ()
         if not conf.model_meta():
             triggers = [trigger for trigger in triggers if not isinstance(trigger, Trigger)]
-        change_triggers(self, [(model, None, trigger) for trigger in triggers])
+        create_triggers(self, model, triggers)
 
     def delete_model(self, model: Any) -> None:
         functions = self._functions_of(model)

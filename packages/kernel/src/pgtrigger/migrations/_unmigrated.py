@@ -6,15 +6,17 @@ an automatic many-to-many table, have no table that could bring them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.util import find_spec
 from typing import Any
 
+from django.apps import apps
 from django.db.migrations.loader import MigrationLoader
 
 from pgtrigger import catalog, conf
 from pgtrigger.comparison import wanted_triggers
 from pgtrigger.installation import carry_out
+from pgtrigger.migrations._extending import extend
 from pgtrigger.planning import Action, Work
 from pgtrigger.registry import Registration, registered
 
@@ -53,3 +55,37 @@ def _install(pairs: Iterable[Registration], using: str, *, prune: bool = False) 
             tables_may_be_missing=True,
         )
         carry_out(work)
+
+
+def extend_state_apps(kind: type[Any]) -> None:
+    """Let ``migrate`` go on where unmigrated apps declare triggers on many-to-many tables.
+
+    It begins with the unmigrated models without their relations. A proxy of an automatic
+    many-to-many table has no base among those, and Django gives up. Nobody asks for it there;
+    when the tables have been made, Django takes all models with their relations.
+    """
+    extend(kind, "render_multiple", _leaving_out)
+
+
+def _leaving_out(original: Any) -> Any:
+    def render_multiple(self: Any, model_states: Any) -> Any:
+        states = {(state.app_label, state.name_lower): state for state in model_states}
+        return original(self, [s for s in model_states if not _has_no_base(s, states)])
+
+    return render_multiple
+
+
+def _has_no_base(state: Any, states: Mapping[tuple[str, str], Any]) -> bool:
+    if not (state.options.get("proxy") and state.options.get("triggers")):
+        return False
+    for name in state.bases:
+        if not isinstance(name, str) or tuple(name.split(".")) in states:
+            continue
+        owner = apps.get_model(name)._meta.auto_created
+        fields = owner._meta.local_many_to_many if owner else ()
+        for field in fields:
+            known = states.get((owner._meta.app_label, owner._meta.model_name))
+            through = field.remote_field.through._meta.label_lower
+            if through == name and known is not None and field.name not in known.fields:
+                return True
+    return False
