@@ -138,4 +138,5 @@ class TestModule:
 def test_pyright_is_told_of_every_package_by_its_name():
     """It finds nothing by a glob, and says that nothing is clean."""
     configured = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pyright"]["include"]
-    assert configured == [f"packages/{package.name}/src" for package in PACKAGES]
+    sources = [f"packages/{package.name}/src" for package in PACKAGES]
+    assert configured == [*sources, "typing_tests/accepted", "typing_tests/refused"]

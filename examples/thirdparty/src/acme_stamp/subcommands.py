@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from typing import Any
+from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand
 
@@ -14,8 +14,8 @@ from acme_stamp.triggers import Stamp
 class Stamps:
     """Show which columns are written by a stamp, one in a line."""
 
-    name = "stamps"
-    help = "Show which columns Postgres stamps with the time, and by which trigger."
+    name: ClassVar[str] = "stamps"
+    help: ClassVar[str] = "Show which columns Postgres stamps with the time, and by which trigger."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--app", help="Only the models of this app.")
