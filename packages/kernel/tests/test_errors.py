@@ -25,6 +25,8 @@ BUILT_IN = {
     "DatabaseNotSupportedError": ValueError,
     "InstallationError": DatabaseError,
     "NewPluginError": ValueError,
+    "FunctionSyntaxError": ValueError,
+    "TableNotFoundError": LookupError,
     "PluginError": ImportError,
     "NoServerError": RuntimeError,
 }
