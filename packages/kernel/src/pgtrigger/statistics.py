@@ -14,7 +14,7 @@ from typing import Any, Final
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pgtrigger import sql
-from pgtrigger.installation import allowed
+from pgtrigger.comparison import allowed
 from pgtrigger.registry import Registration
 
 # One row for each trigger that is asked for, and the settings with each of them and without any.

@@ -103,7 +103,10 @@ def _(condition: Change, model: Model) -> str:
         return " ".join(condition.resolve(model).split())
     conjunction, one, many = known
     if not condition.fields:
-        left_out = [*condition.exclude, *(["those set automatically"] * condition.exclude_auto)]
+        left_out = [
+            *condition.exclude,
+            *(["those set automatically"] if condition.exclude_auto else []),
+        ]
         but = f" but {listed(left_out, 'and')}" if left_out else ""
         return f"{'any' if conjunction == 'or' else 'every'} column{but} {one}"
     return f"{listed(names, conjunction)} {one if len(names) == 1 else many}"

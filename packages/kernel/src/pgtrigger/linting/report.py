@@ -12,11 +12,11 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from pgtrigger import handwritten, sql
 from pgtrigger.catalog import Catalog, InstalledTrigger, function_is_current
 from pgtrigger.columns import column_name, columns_of
+from pgtrigger.comparison import Wanted, allowed, read_catalog
 from pgtrigger.compilations import compile_once
 from pgtrigger.compiler import CompiledTrigger
 from pgtrigger.declaration import Model
 from pgtrigger.handwritten import FoundTrigger
-from pgtrigger.installation import Wanted, allowed, read_catalog
 from pgtrigger.linting.analysis import analyse
 from pgtrigger.linting.extension import Inspector
 from pgtrigger.linting.finding import Finding, Subject, worst
