@@ -23,7 +23,8 @@ _QUERY: Final = """
       FROM (SELECT pg_catalog.current_setting('track_functions') AS tracking,
                    (SELECT stats_reset FROM pg_catalog.pg_stat_database
                      WHERE datname = pg_catalog.current_database()) AS reset) AS s
-      LEFT JOIN pg_catalog.unnest(%s::text[], %s::text[], %s::name[])
+      LEFT JOIN ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[]),
+                           pg_catalog.unnest(%s::name[]))
              AS wanted(uri, relation, trigger) ON true
       LEFT JOIN pg_catalog.pg_trigger t
              ON t.tgrelid = pg_catalog.to_regclass(wanted.relation)

@@ -92,7 +92,7 @@ def _(condition: Negated, model: Model) -> str:
 @condition_words.register
 def _(condition: Change, model: Model) -> str:
     names = [field.name for field in condition.compared_fields(model)]
-    said = {
+    said: dict[type[Change], tuple[str, str, str]] = {
         AnyChange: ("or", "changes", "changes"),
         AllChange: ("and", "changes", "all change"),
         AnyDontChange: ("or", "stays as it is", "stays as it is"),
@@ -103,10 +103,9 @@ def _(condition: Change, model: Model) -> str:
         return " ".join(condition.resolve(model).split())
     conjunction, one, many = known
     if not condition.fields:
-        left_out = [
-            *condition.exclude,
-            *(["those set automatically"] if condition.exclude_auto else []),
-        ]
+        left_out = [*condition.exclude]
+        if condition.exclude_auto:
+            left_out.append("those set automatically")
         but = f" but {listed(left_out, 'and')}" if left_out else ""
         return f"{'any' if conjunction == 'or' else 'every'} column{but} {one}"
     return f"{listed(names, conjunction)} {one if len(names) == 1 else many}"

@@ -65,7 +65,7 @@ class Explanation:
     ignoring: str
     deferring: str
     function: str
-    locking: str
+    locking: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
@@ -85,7 +85,8 @@ class Explanation:
         several = "s" if len(self.firings) > 1 else ""
         yield "In Postgres", f"trigger{several} {names} on {self.table}"
         yield "", f"function {self.function}()"
-        yield "Installing", self.locking
+        for index, sentence in enumerate(self.locking):
+            yield "" if index else "Installing", sentence
         if self.place:
             yield "Declared", self.place
 
@@ -127,7 +128,7 @@ def explain(model: Model, trigger: Trigger) -> Explanation:
         else "nobody can ignore it: ignorable=False",
         deferring=_deferring(trigger, uri),
         function=compiled.function,
-        locking=_locking(compiled, table),
+        locking=tuple(_locking(compiled, table)),
     )
 
 
@@ -193,9 +194,13 @@ def _rows(trigger: Trigger, model: Model, part: Part, operation: str) -> str:
 
 
 def _effects(found: Effects, compiled: CompiledTrigger) -> Iterator[str]:
+    said = [*_said(found, compiled)]
+    yield from said or ["refuses nothing, and sets no column, as far as its text says"]
+
+
+def _said(found: Effects, compiled: CompiledTrigger) -> Iterator[str]:
     if not found.readable:
         yield "its function cannot be read; `manage.py pgtrigger lint` says why"
-        return
     for refusal in found.refusals:
         verb = "refuses" if found.always_refuses else "can refuse"
         yield f'{verb} with {_error(refusal)}: "{refusal.message}"'
@@ -207,11 +212,11 @@ def _effects(found: Effects, compiled: CompiledTrigger) -> Iterator[str]:
         yield f"runs {listed(found.writes, 'and')}"
     if found.calls:
         yield "runs queries or calls other functions"
-    skips = any(part.level == "ROW" and part.when != "AFTER" for part in compiled.parts)
-    if found.returns_null and skips:
+    # Where statements fire it too, NULL may be meant for those.
+    if found.returns_null and all(
+        part.level == "ROW" and part.when != "AFTER" for part in compiled.parts
+    ):
         yield "can skip the row: it has RETURN NULL"
-    if not (found.refusals or found.assigned or found.writes or found.calls or found.returns_null):
-        yield "refuses nothing, and sets no column, as far as its text says"
 
 
 def _error(refusal: Refusal) -> str:
@@ -229,11 +234,8 @@ def _deferring(trigger: Trigger, uri: str) -> str:
     return f'it fires {now}; pgtrigger.constraints(pgtrigger.{other}, "{uri}") changes that'
 
 
-def _locking(compiled: CompiledTrigger, table: str) -> str:
-    made = f"SHARE ROW EXCLUSIVE on {table}: reading goes on, writing waits"
+def _locking(compiled: CompiledTrigger, table: str) -> Iterator[str]:
+    yield f"takes SHARE ROW EXCLUSIVE on {table}: reading goes on, writing waits"
     if any(part.timing for part in compiled.parts):
-        made += (
-            "; to change the constraint trigger it is dropped and made anew, which takes ACCESS "
-            "EXCLUSIVE: reading waits, too"
-        )
-    return f"{made}; a change of the function alone locks nothing"
+        yield "later changes drop the constraint trigger first, by ACCESS EXCLUSIVE: reading waits"
+    yield "a change of only the function locks nothing"

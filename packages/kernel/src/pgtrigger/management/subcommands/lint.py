@@ -65,7 +65,10 @@ class Lint(Gathering):
                     )
         bad = [ERROR, WARNING] if options.get("strict") else [ERROR]
         levels = Counter(
-            found.level for r in reports for one in r.triggers for found in one.findings
+            finding.level
+            for report in reports
+            for one in report.triggers
+            for finding in one.findings
         )
         if wrong := {level: levels[level] for level in bad if levels[level]}:
             counted = " and ".join(

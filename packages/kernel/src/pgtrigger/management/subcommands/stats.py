@@ -91,7 +91,8 @@ def hints(database: str, found: Statistics) -> list[str]:
         since = f", since {found.since:%Y-%m-%d %H:%M %Z}".rstrip() if found.since else ""
         return [f'Counted in database "{database}"{since}.']
     name = sql.quote(str(connections[database].settings_dict["NAME"]))
-    return [
+    hint = (
         f'Database "{database}" does not count calls: track_functions is off. As a superuser, run '
         f"ALTER DATABASE {name} SET track_functions = 'pl'; it holds for new connections."
-    ]
+    )
+    return [hint]
