@@ -49,22 +49,18 @@ def _rows(function: Function, subject: Subject) -> Iterator[Finding]:
         )
         if lexeme.word not in _LACKING or before == ".":
             continue
-        row = lexeme.word.upper()
-        if not subject.for_each_row:
-            yield Finding(
-                level=ERROR,
-                message=f'record "{lexeme.word}" is not assigned: the trigger fires for the '
-                f"statement, which has no {row}",
-                line=lexeme.line,
-                sqlstate="55000",
-                hint="Read the rows from transition tables: pgtrigger.Referencing.",
-            )
-        elif subject.operations <= _LACKING[lexeme.word] and not _is_returned(function, index):
+        missing = not subject.for_each_row or subject.operations <= _LACKING[lexeme.word]
+        if missing and not _is_returned(function, index):
             operations = " and ".join(sorted(subject.operations))
             yield Finding(
                 level=WARNING,
-                message=f"{row} is NULL in a trigger for {operations}",
+                message=f"{lexeme.word.upper()} is NULL in a trigger for {operations}"
+                if subject.for_each_row
+                else f"{lexeme.word.upper()} is NULL in a trigger for each statement",
                 line=lexeme.line,
+                hint=""
+                if subject.for_each_row
+                else "The rows are in transition tables: pgtrigger.Referencing.",
             )
         if dot == "." and subject.columns is not None and column != "*":
             name = function.lexemes[index + 2].name

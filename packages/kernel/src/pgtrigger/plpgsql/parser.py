@@ -140,7 +140,9 @@ class _Parser:
 
     def _simple(self) -> Statement:
         first = self._peek()
-        found = self._until(";")
+        if first.text == ";":
+            self._refuse("a statement")
+        found = [self._next(), *self._until(";")]
         self._next()
         return Statement(first.word, tuple(found), first.line)
 

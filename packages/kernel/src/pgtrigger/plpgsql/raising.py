@@ -15,6 +15,7 @@ from pgtrigger.plpgsql.tree import Function, Lexeme, Statement
 _LEVELS: Final = ("debug", "log", "info", "notice", "warning")
 _DEFAULT: Final = "P0001"
 _ESCAPE: Final = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPES: Final = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f"}
 _PLACE: Final = re.compile(r"%%|%(?:\d+\$)?-?\d*[sIL]?")
 
 
@@ -39,7 +40,9 @@ def unquoted(literal: str) -> str:
         return literal.partition("$")[2].partition("$")[2].rpartition("$")[0].rpartition("$")[0]
     prefix, _, rest = literal.partition("'")
     text = rest[:-1].replace("''", "'")
-    return _ESCAPE.sub(r"\1", text) if prefix.lower() == "e" else text
+    if prefix.lower() != "e":
+        return text
+    return _ESCAPE.sub(lambda match: _ESCAPES.get(match[1], match[1]), text)
 
 
 def is_refusal(statement: Statement) -> bool:
