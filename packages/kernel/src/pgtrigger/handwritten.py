@@ -162,9 +162,9 @@ def _as_written(name: str) -> Iterable[str]:
             parts.append(text)
         elif kind == "word":
             parts.append(sql.quote(text.lower()))
-        elif text != ".":
+        elif text != "." and kind != "space":
             return
-    if parts:
+    if 1 <= len(parts) <= 2:
         yield ".".join(parts)
 
 

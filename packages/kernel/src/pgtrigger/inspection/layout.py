@@ -80,6 +80,9 @@ def block(text: str, indent: int) -> str:
         found = f'"""\n{body}\n{" " * indent}"""'
         if _means(ast.literal_eval(found), text):
             return found
+    whole = string(text.strip())
+    if indent + len(f"func={whole},") <= WIDTH:
+        return whole  # formatters join pieces that fit on a line
     pieces = text.strip().splitlines(keepends=True)
     lines = "".join(f"{inner}{string(piece)}\n" for piece in pieces)
     return f"(\n{lines}{' ' * indent})"
