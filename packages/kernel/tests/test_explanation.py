@@ -213,14 +213,12 @@ def test_it_says_whether_it_can_be_ignored(kwargs, ignoring):
         (None, "it is not deferrable: it fires with the statement", 2),
         (
             pgtrigger.Immediate,
-            "it fires at the end of each statement; "
-            'pgtrigger.constraints(pgtrigger.Deferred, "shop.Order:t") changes that',
+            'it fires at the end of each statement; pgtrigger.constraints(pgtrigger.Deferred, "shop.Order:t") changes that',
             3,
         ),
         (
             pgtrigger.Deferred,
-            "it fires when the transaction commits; "
-            'pgtrigger.constraints(pgtrigger.Immediate, "shop.Order:t") changes that',
+            'it fires when the transaction commits; pgtrigger.constraints(pgtrigger.Immediate, "shop.Order:t") changes that',
             3,
         ),
     ],
