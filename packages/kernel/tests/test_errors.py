@@ -26,6 +26,8 @@ BUILT_IN = {
     "InstallationError": DatabaseError,
     "CallCountError": RuntimeError,
     "NewPluginError": ValueError,
+    "FunctionSyntaxError": ValueError,
+    "TableNotFoundError": LookupError,
     "PluginError": ImportError,
     "CallCountError": RuntimeError,
     "NoServerError": RuntimeError,

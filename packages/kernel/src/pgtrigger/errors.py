@@ -13,6 +13,8 @@
     ├── DatabaseNotSupportedError (ValueError)  a database alias that is not PostgreSQL
     ├── InstallationError (DatabaseError)     Postgres refused a trigger; nothing was changed
     ├── NewPluginError (ValueError)           no package of this name, or there, can be written
+    ├── FunctionSyntaxError (ValueError)      the text of a function that is no plpgsql
+    ├── TableNotFoundError (LookupError)      a table that the database does not have
     ├── PluginError (ImportError)             a plugin that cannot be used; names the distribution
     ├── CallCountError (RuntimeError)         calls of triggers that pgtrigger.testing cannot count
     └── NoServerError (RuntimeError)          pgtrigger.testing finds no PostgreSQL to run
@@ -77,6 +79,14 @@ class DatabaseNotSupportedError(PgTriggerError, ValueError):
 
 class InstallationError(PgTriggerError, DatabaseError):
     """Postgres refused the statements that install a trigger; they were rolled back."""
+
+
+class FunctionSyntaxError(PgTriggerError, ValueError):
+    """The text of a trigger function cannot be read as plpgsql."""
+
+
+class TableNotFoundError(PgTriggerError, LookupError):
+    """No table of the database, as its search path is, has this name."""
 
 
 class PluginError(PgTriggerError, ImportError):
