@@ -110,7 +110,7 @@ def create_triggers(schema_editor: Any, model: Any, triggers: Iterable[Stored]) 
     except DatabaseError as error:
         if not (fits_not(error) or sqlstate(error) == _NO_SUCH_TYPE):
             raise
-        relation = catalog.identify(schema_editor.connection, model._meta.db_table)
+        relation = relations.identify(schema_editor.connection, model._meta.db_table)
         assert relation is not None
         for _, _, trigger in changes:
             change = _change(model, None, trigger)
