@@ -29,6 +29,7 @@ BUILT_IN = {
     "FunctionSyntaxError": ValueError,
     "TableNotFoundError": LookupError,
     "PluginError": ImportError,
+    "CallCountError": RuntimeError,
     "NoServerError": RuntimeError,
 }
 
