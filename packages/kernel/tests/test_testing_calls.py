@@ -145,6 +145,14 @@ def test_a_trigger_that_comes_or_goes_in_the_block_is_counted(declared, live, pr
     assert calls == {"shop.Product:comes": 2, "shop.Product:goes": 2}
 
 
+def test_a_trigger_that_is_declared_in_the_block_is_counted(products):
+    with count_calls() as calls, trigger_on(noop()) as model:
+        model.objects.create()
+        model.objects.update(id=7)
+        assert calls == {"pgtrigger.Sample:noop": 1}
+        assert calls["pgtrigger.Sample:noop"] == 1
+
+
 def test_only_the_named_triggers_are_counted(live, products):
     live(Product, noop())
     live(Product, noop("other"))

@@ -6,7 +6,7 @@ Functions".
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Self
@@ -79,11 +79,7 @@ class count_calls(Block, Mapping[str, int]):  # noqa: N801  # used like a functi
     def __init__(self, *uris: str, using: str = DEFAULT_DB_ALIAS) -> None:
         self._using = using
         self._is_named = bool(uris)
-        # By schema, table and Postgres id; a table without a schema may be in any.
-        self._uris = {
-            (*sql.relation(model._meta.db_table), trigger.get_pgid(model)): trigger.get_uri(model)
-            for model, trigger in registered(*uris)
-        }
+        self._uris = _uris_by_place(uris)
         self._functions: dict[int, str] = {}
         self._before: dict[int, int] = {}
         self._counts: Mapping[str, int] | None = None
@@ -95,10 +91,11 @@ class count_calls(Block, Mapping[str, int]):  # noqa: N801  # used like a functi
         return sum(self._now().values())
 
     def __getitem__(self, uri: str) -> int:
+        counts = self._now()
         if uri not in self._uris.values():
             registered(uri)  # a name that does not exist is told of as everywhere
             raise TriggerNotFoundError(f'"{uri}" is not among the triggers that are counted.')
-        return self._now().get(uri, 0)
+        return counts.get(uri, 0)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._now())
@@ -175,6 +172,8 @@ class count_calls(Block, Mapping[str, int]):  # noqa: N801  # used like a functi
 
     def _read(self) -> dict[int, int]:
         """The calls of each function that one of the triggers calls, or has called."""
+        if not self._is_named:
+            self._uris |= _uris_by_place(())  # with those that were registered in the block
         for schema, table, pgid, function in self._ask(_TRIGGERS, [key[2] for key in self._uris]):
             for place in (schema, None):
                 if uri := self._uris.get((place, table, pgid)):
@@ -189,6 +188,14 @@ class count_calls(Block, Mapping[str, int]):  # noqa: N801  # used like a functi
         with connections[self._using].cursor() as cursor:
             cursor.execute(query, params or None)
             return list(cursor.fetchall())
+
+
+def _uris_by_place(uris: Iterable[str]) -> dict[tuple[str | None, str, str], str]:
+    """The URIs by schema, table and Postgres id; a table without a schema may be in any."""
+    return {
+        (*sql.relation(model._meta.db_table), trigger.get_pgid(model)): trigger.get_uri(model)
+        for model, trigger in registered(*uris)
+    }
 
 
 class assert_calls(Block):  # noqa: N801  # used like a function
