@@ -29,7 +29,6 @@ BUILT_IN = {
     "FunctionSyntaxError": ValueError,
     "TableNotFoundError": LookupError,
     "PluginError": ImportError,
-    "CallCountError": RuntimeError,
     "NoServerError": RuntimeError,
 }
 
