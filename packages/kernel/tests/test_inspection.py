@@ -281,6 +281,8 @@ def test_what_is_to_be_known_is_noted(db):
     make("CREATE CONSTRAINT TRIGGER v AFTER INSERT ON FOR EACH ROW", name="other")
     source = " ".join(inspected().replace("#", "").split())
     assert '"public"."hand"() is called by 2 triggers; this has a copy of it.' in source
+    make(FORMS[1].replace(" t ", " w "), "DECLARE a int; BEGIN RETURN named.a; END", name="named")
+    assert "may name itself, as named.…" in inspected()
     assert "reads TG_NAME, which becomes the Postgres id" in source
     assert "a constraint trigger that cannot be deferred, which is an ordinary one" in source
 

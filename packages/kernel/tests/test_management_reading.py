@@ -147,9 +147,9 @@ def test_stats_of_several_databases_are_one_table_and_one_json(declared):
 
 def test_stats_tells_since_when_it_counts():
     since = datetime.datetime(2026, 1, 2, 3, 4, tzinfo=datetime.UTC)
-    found = Statistics(tracking="pl", since=since, triggers=())
+    found = Statistics(database="x", tracking="pl", since=since, triggers=())
     assert hints("default", found) == ['Counted in database "default", since 2026-01-02 03:04 UTC.']
-    found = Statistics(tracking="pl", since=None, triggers=())
+    found = Statistics(database="x", tracking="pl", since=None, triggers=())
     assert hints("default", found) == ['Counted in database "default".']
 
 

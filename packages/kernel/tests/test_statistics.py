@@ -67,6 +67,7 @@ def test_it_finds_them_with_an_empty_search_path(live):
 )
 def test_they_are_sorted_by_what_is_asked_for(order, first):
     found = Statistics(
+        database="x",
         tracking="pl",
         since=None,
         triggers=(

@@ -117,7 +117,12 @@ def test_one_declaration_serves_several_blocks(db):
     for _ in range(2):
         with block as model:
             model.managed.create(total=1)
-            assert model.managed.count() == 1
+            assert model.managed.filter(total=1).count() == 1
+    with block as first, block as second:
+        for model in (first, second):
+            model.managed.create(total=1)
+            assert model.managed.filter(total=1).update(total=2) == 1
+            assert model._meta.get_field("total").model is model
 
 
 def test_several_tables_are_there_at_a_time(db):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import ast
 import inspect
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pgtrigger.declaration import Model
 from pgtrigger.trigger import Trigger
@@ -38,41 +39,61 @@ def place_of(model: Model, trigger: Trigger) -> Place | None:
     """
     model_place = None
     for kind in inspect.getmro(model):
-        place = _class_place(kind)
-        if place is None:
+        file = _file(kind)
+        found = _classes(file).get(kind.__qualname__) if file else None
+        if file is None or found is None:
             continue
-        model_place = model_place or place
-        for name, line in _names(place, kind):
-            if name == trigger.name:
-                return Place(place.file, line)
+        model_place = model_place or Place(file, found.line)
+        if trigger.name in found.calls:
+            return Place(file, found.calls[trigger.name])
     return model_place
 
 
-def _class_place(kind: type) -> Place | None:
+def _file(kind: type) -> str | None:
     if kind.__module__.partition(".")[0] in ("builtins", "django"):
         return None
     try:
-        file = inspect.getsourcefile(kind)
-        _, line = inspect.getsourcelines(kind)
+        return inspect.getsourcefile(kind)
     except (OSError, TypeError):
         return None
-    return Place(file, line) if file else None
 
 
-def _names(place: Place, kind: type) -> list[tuple[Any, int]]:
-    """The names of what is called with a name in a class or its decorators, and their lines."""
-    return [
-        (keyword.value.value, call.lineno)
-        for node in ast.walk(_tree(place.file))
-        if isinstance(node, ast.ClassDef)
-        and place.line in (node.lineno, *(decorator.lineno for decorator in node.decorator_list))
-        for call in ast.walk(node)
-        if isinstance(call, ast.Call)
-        for keyword in call.keywords
-        if keyword.arg == "name" and isinstance(keyword.value, ast.Constant)
-    ]
+class _Class(NamedTuple):
+    """Where a class is, and where in it things are called with a name."""
+
+    line: int
+    calls: dict[str, int]
 
 
 @cache
-def _tree(file: str) -> ast.Module:
-    return ast.parse(Path(file).read_text(encoding="utf-8"))
+def _classes(file: str) -> dict[str, _Class]:
+    """The classes of a file, by their qualified names."""
+    try:
+        tree = ast.parse(Path(file).read_text(encoding="utf-8"))
+    except (OSError, SyntaxError):  # the file is not what was imported, or not there any more
+        return {}
+    return dict(_classes_in(tree, ""))
+
+
+def _classes_in(node: ast.AST, prefix: str) -> Iterator[tuple[str, _Class]]:
+    for child in ast.iter_child_nodes(node):
+        within = prefix
+        if isinstance(child, ast.ClassDef):
+            within = f"{prefix}{child.name}."
+            yield f"{prefix}{child.name}", _Class(child.lineno, _calls(child))
+        elif isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            within = f"{prefix}{child.name}.<locals>."
+        yield from _classes_in(child, within)
+
+
+def _calls(node: ast.ClassDef) -> dict[str, int]:
+    """The names of what is called with a name in a class or its decorators, and their lines."""
+    return {
+        keyword.value.value: call.lineno
+        for call in ast.walk(node)
+        if isinstance(call, ast.Call)
+        for keyword in call.keywords
+        if keyword.arg == "name"
+        and isinstance(keyword.value, ast.Constant)
+        and isinstance(keyword.value.value, str)
+    }

@@ -19,8 +19,10 @@ from pgtrigger.registry import Registration
 
 # One row for each trigger that is asked for, and the settings with each of them and without any.
 _QUERY: Final = """
-    SELECT s.tracking, s.reset, wanted.uri, p.oid IS NOT NULL, f.calls, f.total_time, f.self_time
+    SELECT s.tracking, s.reset, s.name, wanted.uri, p.oid IS NOT NULL,
+           f.calls, f.total_time, f.self_time
       FROM (SELECT pg_catalog.current_setting('track_functions') AS tracking,
+                   pg_catalog.current_database()::text AS name,
                    (SELECT stats_reset FROM pg_catalog.pg_stat_database
                      WHERE datname = pg_catalog.current_database()) AS reset) AS s
       LEFT JOIN ROWS FROM (pg_catalog.unnest(%s::text[]), pg_catalog.unnest(%s::text[]),
@@ -67,11 +69,13 @@ class Statistics:
     """What a server has counted.
 
     Args:
+        database: the name of the database on the server.
         tracking: the setting ``track_functions``: ``none``, ``pl`` or ``all``.
         since: when the counters of the database were last set to zero, if ever.
         triggers: the counted triggers.
     """
 
+    database: str
     tracking: str
     since: datetime.datetime | None
     triggers: tuple[Calls, ...]
@@ -114,7 +118,7 @@ def read(connection: BaseDatabaseWrapper, pairs: Iterable[Registration]) -> Stat
     with connection.cursor() as cursor:
         cursor.execute(_QUERY, [[*column] for column in zip(*wanted, strict=True)] or [[]] * 3)
         rows = cursor.fetchall()
-    tracking, since = rows[0][:2]
+    tracking, since, name = rows[0][:3]
     counted = [
         Calls(
             uri=uri,
@@ -123,7 +127,7 @@ def read(connection: BaseDatabaseWrapper, pairs: Iterable[Registration]) -> Stat
             total_ms=total or 0.0,
             self_ms=own or 0.0,
         )
-        for _, _, uri, installed, calls, total, own in rows
+        for _, _, _, uri, installed, calls, total, own in rows
         if uri is not None
     ]
-    return Statistics(tracking=tracking, since=since, triggers=tuple(counted))
+    return Statistics(database=name, tracking=tracking, since=since, triggers=tuple(counted))

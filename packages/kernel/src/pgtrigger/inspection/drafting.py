@@ -140,6 +140,11 @@ def _notes(found: FoundTrigger, name: str) -> Iterator[str]:
         )
     if "tg_name" in sql.words_used(found.source):
         yield "its function reads TG_NAME, which becomes the Postgres id of the declaration"
+    if re.search(rf"\b{re.escape(found.function)}\s*\.", found.source):
+        yield (
+            f"its function may name itself, as {found.function}.…; that of the declaration has "
+            f"another name"
+        )
     if found.constraint and not found.deferrable:
         yield "it is a constraint trigger that cannot be deferred, which is an ordinary one"
     if found.state == "D":

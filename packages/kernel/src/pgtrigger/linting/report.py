@@ -35,7 +35,10 @@ _RELATIONS: Final = """
       FROM pg_catalog.unnest(%s::text[]) AS wanted(name)
       JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(wanted.name)
 """
-_FUNCTION: Final = "SELECT pg_catalog.to_regprocedure(%s)::oid"
+_FUNCTIONS: Final = """
+    SELECT wanted.name, p.oid FROM pg_catalog.unnest(%s::text[]) AS wanted(name)
+      JOIN pg_catalog.pg_proc p ON p.oid = pg_catalog.to_regprocedure(wanted.name)
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,9 +121,11 @@ def _declared(inspector: Inspector, pairs: Sequence[Registration]) -> Iterator[L
     with connection.cursor() as cursor:
         cursor.execute(_RELATIONS, [[*{sql.quote_relation(w.db_table) for w in wanted}]])
         relations = {name: (oid, columns) for name, oid, columns in cursor.fetchall()}
+    current = {w.uri: _installed(w.compiled, w.db_table, found) for w in wanted}
+    oids = _functions(connection, filter(None, current.values()))
     for (model, trigger), (uri, db_table, compiled) in zip(pairs, wanted, strict=True):
         oid, columns = relations.get(sql.quote_relation(db_table), (None, None))
-        installed = _installed(compiled, db_table, found)
+        installed = current[uri]
         subject = Subject(
             source=compiled.source,
             table=db_table,
@@ -128,11 +133,7 @@ def _declared(inspector: Inspector, pairs: Sequence[Registration]) -> Iterator[L
             operations=trigger.operation.names if trigger.operation else frozenset(),
             for_each_row=any(part.level == "ROW" for part in compiled.parts),
         )
-        function: int | Finding | None = None
-        if installed:
-            function = _function(connection, installed)
-        else:
-            function = inspector.make(compiled.source)
+        function = oids.get(installed) if installed else inspector.make(compiled.source)
         checked_by, findings = _check(
             inspector, subject, function, oid, _transition_tables(model, trigger, compiled)
         )
@@ -152,12 +153,18 @@ def _installed(compiled: CompiledTrigger, db_table: str, found: Catalog) -> Inst
     return trigger if trigger and function_is_current(trigger, compiled) else None
 
 
-def _function(connection: BaseDatabaseWrapper, installed: InstalledTrigger) -> int | None:
-    name = sql.quote_relation(installed.function, installed.function_schema)
+def _functions(
+    connection: BaseDatabaseWrapper, installed: Iterable[InstalledTrigger]
+) -> dict[InstalledTrigger, int]:
+    """The object identifiers of the functions that triggers call."""
+    names = {
+        trigger: f"{sql.quote_relation(trigger.function, trigger.function_schema)}()"
+        for trigger in installed
+    }
     with connection.cursor() as cursor:
-        cursor.execute(_FUNCTION, [f"{name}()"])
-        (oid,) = cursor.fetchone()
-    return oid if oid is None else int(oid)
+        cursor.execute(_FUNCTIONS, [[*names.values()]])
+        found = dict(cursor.fetchall())
+    return {trigger: found[name] for trigger, name in names.items() if name in found}
 
 
 def _transition_tables(

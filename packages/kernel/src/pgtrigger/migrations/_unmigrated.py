@@ -81,7 +81,10 @@ def _has_no_base(state: Any, states: Mapping[tuple[str, str], Any]) -> bool:
     for name in state.bases:
         if not isinstance(name, str) or tuple(name.split(".")) in states:
             continue
-        owner = apps.get_model(name)._meta.auto_created
+        try:
+            owner = apps.get_model(name)._meta.auto_created
+        except LookupError:  # a model of the past
+            continue
         fields = owner._meta.local_many_to_many if owner else ()
         for field in fields:
             known = states.get((owner._meta.app_label, owner._meta.model_name))

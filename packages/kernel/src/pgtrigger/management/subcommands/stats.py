@@ -6,7 +6,6 @@ from argparse import ArgumentParser
 from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand
-from django.db import connections
 
 from pgtrigger import sql, statistics
 from pgtrigger.management.gathering import Gathering
@@ -90,7 +89,7 @@ def hints(database: str, found: Statistics) -> list[str]:
     if found.counts:
         since = f", since {found.since:%Y-%m-%d %H:%M %Z}".rstrip() if found.since else ""
         return [f'Counted in database "{database}"{since}.']
-    name = sql.quote(str(connections[database].settings_dict["NAME"]))
+    name = sql.quote(found.database)
     hint = (
         f'Database "{database}" does not count calls: track_functions is off. As a superuser, run '
         f"ALTER DATABASE {name} SET track_functions = 'pl'; it holds for new connections."
