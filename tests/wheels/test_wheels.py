@@ -170,10 +170,9 @@ def by_name(package):
 
 
 def sources(package):
-    (folder,) = package.glob("src/*")
     return {
         str(file.relative_to(package / "src"))
-        for file in folder.rglob("*")
+        for file in (package / "src").rglob("*")
         if file.is_file() and "__pycache__" not in file.parts
     }
 

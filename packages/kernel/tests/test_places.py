@@ -40,19 +40,17 @@ class Decorated(models.Model):
         apps = Apps()
 
 
+# Only the place matters, and there is no such table: other tests install all that is registered.
+for declared in [*Decorated._meta.triggers]:
+    declared.unregister(Decorated)
+
+
 def line_of(text):
     [number] = [
         number for number, line in enumerate(HERE.read_text().splitlines(), 1)
         if re.search(text, line) and "line_of" not in line
     ]  # fmt: skip
     return number
-
-
-@pytest.fixture(autouse=True)
-def undecorated():
-    yield
-    for trigger in [*Decorated._meta.triggers]:
-        trigger.unregister(Decorated)
 
 
 @pytest.mark.parametrize(

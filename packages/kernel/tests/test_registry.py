@@ -107,6 +107,15 @@ def test_a_refused_trigger_leaves_no_trace(empty):
     assert [model for model, _ in empty.find()] == [Product]
 
 
+def test_removing_a_refused_trigger_leaves_the_one_that_has_the_name(empty):
+    first, second = noop(), noop()
+    empty.add(Product, first)
+    with pytest.raises(DuplicateTriggerError):
+        empty.add(Product, second)
+    empty.remove(Product, second)
+    assert empty.find() == [(Product, first)]
+
+
 def test_what_was_removed_can_be_added_again(empty):
     trigger = noop()
     empty.add(Product, trigger)

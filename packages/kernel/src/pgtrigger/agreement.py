@@ -36,7 +36,7 @@ class Agreement:
         self.written: dict[str, set[str]] = {}
         self.doubtful = False
         self._goal: Wanted | None = None
-        self._endings = 0
+        self._changes = 0
 
     def doubt(self) -> None:
         """Something may have undone settings: write them anew before the next statement."""
@@ -46,11 +46,11 @@ class Agreement:
 
     def settle(self, goal: Wanted) -> None:
         """The server has what a task wants."""
-        self._goal, self._endings = goal, Layer.endings
+        self._goal, self._changes = goal, Layer.changes
 
     def is_settled(self, goal: Wanted) -> bool:
         """Whether the server is known to have what a task wants, if its transaction goes on."""
-        return self._goal is goal and self._endings == Layer.endings
+        return self._goal is goal and self._changes == Layer.changes
 
     def changes(self, settings: Mapping[str, str]) -> dict[str, str]:
         """The settings to write, so that the server has these and otherwise what it had before."""

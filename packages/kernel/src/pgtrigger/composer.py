@@ -108,7 +108,7 @@ class Composer(Trigger):
         texts = {member.name: self._render_for(model, member) for member in self.operation.members}
         if len({*texts.values()}) == 1:
             return next(iter(texts.values()))
-        return _branches(texts)
+        return branches(texts)
 
     def _render_for(self, model: Model, operation: clauses.Operation) -> str:
         assert self.operation is not None
@@ -176,7 +176,8 @@ def _tables(operation: clauses.Operation) -> clauses.Referencing | None:
     return None
 
 
-def _branches(texts: Mapping[str, str]) -> str:
+def branches(texts: Mapping[str, str]) -> str:
+    """One text for several operations, out of one for each."""
     branches = [f"TG_OP = '{operation}' THEN\n{text}" for operation, text in texts.items()]
     return "IF " + "\nELSIF ".join(branches) + "\nEND IF;"
 

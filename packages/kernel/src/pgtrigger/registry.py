@@ -94,10 +94,11 @@ class Registry:
         )
 
     def remove(self, model: Model, trigger: Trigger) -> None:
-        """Forget a trigger of a model, if it is registered."""
+        """Forget a trigger of a model, if it is the one that is registered."""
         uri = trigger.get_uri(model)
-        if self._by_uri.pop(uri, None) is None:
+        if uri not in self._by_uri or self._by_uri[uri][1] is not trigger:
             return
+        del self._by_uri[uri]
         name, pgid = self._keys.pop(uri)
         self._by_name.pop(name, None)
         if pgid is not None and self._by_pgid.get(pgid) == uri:

@@ -20,8 +20,9 @@ class Layer:
         for_reads: whether plain reads need it too.
     """
 
-    # How many have ended elsewhere than they began, which what is cached may not know yet.
-    endings = 0
+    # How many have ended elsewhere than they began, or come to something else than before, which
+    # what is cached may not know yet.
+    changes = 0
 
     def __init__(
         self,
@@ -40,7 +41,11 @@ class Layer:
     def end(self) -> None:
         """It holds no longer, also in other threads and tasks that it was handed to."""
         self.ended = True
-        Layer.endings += 1
+        Layer.changes += 1
+
+    def touch(self) -> None:
+        """What it comes to has changed."""
+        Layer.changes += 1
 
 
 class Entry(NamedTuple):
@@ -58,12 +63,12 @@ class Wanted:
         self.layers = layers
         self.entries = entries
         self._settings: dict[str, Mapping[str, str]] = {}
-        self._endings = Layer.endings
+        self._changes = Layer.changes
 
     def settings(self, alias: str) -> Mapping[str, str]:
         """The settings that a database should have, by name."""
-        if self._endings != Layer.endings:
-            self._endings = Layer.endings
+        if self._changes != Layer.changes:
+            self._changes = Layer.changes
             self._settings.clear()
         if alias not in self._settings:
             self._settings[alias] = {

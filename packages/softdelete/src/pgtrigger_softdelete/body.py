@@ -15,7 +15,6 @@ from pgtrigger_softdelete.statements import (
     LOCATE,
     OWN_TABLE,
     Statement,
-    indent,
     on_child_table,
     on_own_table,
 )
@@ -115,10 +114,10 @@ def follow(model: Model, mark: Mark, children: Sequence[Follower], hint: str) ->
         if child.action == "soft" and its_mark and its_field
     ]
     branches = "\n".join(deletions)
-    text = f"{LOCATE}\nIF {mark.deleted_sql(model, 'NEW')} THEN\n{indent(branches)}\n"
+    text = f"{LOCATE}\nIF {mark.deleted_sql(model, 'NEW')} THEN\n{sql.indent(branches)}\n"
     if restorations:
         branches = "\n".join(restorations)
-        text += f"ELSE\n{indent(branches)}\n"
+        text += f"ELSE\n{sql.indent(branches)}\n"
     return f"{text}END IF;"
 
 
@@ -203,13 +202,13 @@ def orphan(model: Model, mark: Mark, action: str, cascade_field: str | None, hin
         )
     leave = "\nIF was_orphaned THEN\n    RETURN NULL;\nEND IF;" if action == "set_null" else ""
     loop = (
-        f"FOR gone IN\n{indent(_CASCADING_KEYS)}\nLOOP\n"
+        f"FOR gone IN\n{sql.indent(_CASCADING_KEYS)}\nLOOP\n"
         "    EXECUTE 'SELECT ' || gone.filled || ' AND NOT EXISTS (SELECT FROM '\n"
         "        || gone.parent || ' AS parent WHERE ' || gone.matches || ')'\n"
         "        INTO is_gone USING OLD;\n"
-        f"    IF is_gone THEN\n{indent(indent(gone))}\n    END IF;\nEND LOOP;"
+        f"    IF is_gone THEN\n{sql.indent(sql.indent(gone))}\n    END IF;\nEND LOOP;"
     )
-    return f"IF pg_trigger_depth() > 1 THEN\n{indent(loop + leave)}\nEND IF;"
+    return f"IF pg_trigger_depth() > 1 THEN\n{sql.indent(loop + leave)}\nEND IF;"
 
 
 # The foreign keys of the trigger's own table by which the database deletes. Those of a partition

@@ -44,14 +44,6 @@ class Statement:
         return f"EXECUTE {before} || {table}::text || {after}{into} USING {self.row};"
 
 
-def indent(text: str) -> str:
-    """The statements, one level deeper, but not the lines within literals and names."""
-    return "    " + "".join(
-        token.text.replace("\n", "\n    ") if token.kind == "space" else token.text
-        for token in sql.tokens(text)
-    )
-
-
 def on_own_table(db_table: str, alone: Statement, statement: Statement) -> str:
     """Run a statement on the table that the trigger fired for, or on the whole of a partition.
 
@@ -66,10 +58,10 @@ def on_own_table(db_table: str, alone: Statement, statement: Statement) -> str:
     else:
         here += " AND pg_table_is_visible(TG_RELID)"
     return (
-        f"IF {here} THEN\n{indent(alone.static(quoted))}\n"
+        f"IF {here} THEN\n{sql.indent(alone.static(quoted))}\n"
         f"ELSIF pg_partition_root(TG_RELID) = to_regclass({sql.string(quoted)}) THEN\n"
-        f"{indent(statement.static(quoted))}\nELSE\n"
-        f"{indent(statement.dynamic(OWN_TABLE))}\nEND IF;"
+        f"{sql.indent(statement.static(quoted))}\nELSE\n"
+        f"{sql.indent(statement.dynamic(OWN_TABLE))}\nEND IF;"
     )
 
 
@@ -97,7 +89,7 @@ def on_child_table(db_table: str, statement: Statement, then: str = "") -> str:
     in_home = f"to_regclass(home::text || '.' || {sql.string(sql.quote(name))})"
     return (
         f"child := {in_home};\n"
-        f"IF child = to_regclass({sql.string(quoted)}) THEN\n{indent(static)}\nELSE\n"
+        f"IF child = to_regclass({sql.string(quoted)}) THEN\n{sql.indent(static)}\nELSE\n"
         "    FOR child IN\n"
         f"        SELECT {in_home} WHERE {in_home} IS NOT NULL\n"
         "        UNION\n"
@@ -106,7 +98,7 @@ def on_child_table(db_table: str, statement: Statement, then: str = "") -> str:
         f"        WHERE {in_home} IS NULL AND other.relname = {sql.string(name)}\n"
         "            AND key.contype = 'f' AND key.conparentid = 0 AND key.confrelid = root\n"
         "    LOOP\n"
-        f"{indent(indent(_lines(statement.dynamic('child'), then)))}\n"
+        f"{sql.indent(sql.indent(_lines(statement.dynamic('child'), then)))}\n"
         "    END LOOP;\nEND IF;"
     )
 

@@ -25,7 +25,7 @@ from pgtrigger_softdelete.relations import (
     keys_of,
     label,
 )
-from pgtrigger_softdelete.statements import LOCATE_VARIABLES, indent
+from pgtrigger_softdelete.statements import LOCATE_VARIABLES
 
 Orphaned = Literal["refuse", "delete", "set_null"]
 ORPHANED: Final[tuple[Orphaned, ...]] = get_args(Orphaned)
@@ -178,13 +178,13 @@ class SoftDelete(pgtrigger.Trigger):
             texts.insert(0, body.orphan(model, self.mark, self.orphaned, field, hint))
         if not (children or field):
             return "\n".join(texts)
-        deletion = indent("\n".join(texts))
+        deletion = sql.indent("\n".join(texts))
         texts = [f"IF TG_OP = 'DELETE' THEN\n{deletion}\nEND IF;"]
         if self._meets_itself(model):
             pgid = self._part_for(model, "follow").pgid
             texts.insert(0, body.follow_now(pgid))
         if field:
-            forget = indent(body.forget_parent(model, field))
+            forget = sql.indent(body.forget_parent(model, field))
             texts.append(f"IF TG_WHEN = 'BEFORE' THEN\n{forget}\nEND IF;")
         if children:
             hint = "Delete those rows first."

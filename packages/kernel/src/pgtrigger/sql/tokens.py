@@ -178,3 +178,15 @@ def words_used(text: str) -> frozenset[str]:
         for token in tokens(text)
         if token.kind in ("word", "quoted")
     )
+
+
+def indent(text: str) -> str:
+    r"""The statements, one level deeper, but not the lines within literals and names.
+
+    >>> indent("a;\nb := 'c\nd';")
+    "    a;\n    b := 'c\nd';"
+    """
+    return "    " + "".join(
+        token.text.replace("\n", "\n    ") if token.kind == "space" else token.text
+        for token in tokens(text)
+    )
