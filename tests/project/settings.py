@@ -11,7 +11,7 @@ os.environ.setdefault("PGOPTIONS", "-c lock_timeout=30s")
 SERVER = postgres()
 
 # Apps of test models, found below tests/.
-TEST_APPS = ["archive", "contract", "library", "shop", "workflow"]
+TEST_APPS = ["archive", "contract", "ledger", "library", "shop", "workflow"]
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -21,6 +21,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "django.contrib.sessions",
     "pgtrigger",
+    "pgtrigger_history",
     *TEST_APPS,
 ]
 

@@ -1,11 +1,14 @@
 """What the mechanism sends besides the caller's statements, counted on the wire."""
 
+from contextlib import nullcontext
+
 import pytest
 from django.db import connection, connections, transaction
 from django.db.models import Sum
 
 import pgtrigger
-from pgtrigger.session import local_settings
+from pgtrigger.session import Context, local_settings
+from pgtrigger.wanted import Layer
 from runtime_state.probe import QUIET, URI, WRITE, ignored, probe, psycopg3
 from runtime_state.wire import wire
 from shop.database import run
@@ -37,6 +40,20 @@ def writes():
     Order.objects.update(total=1)
     Order.objects.bulk_create([Order(note=QUIET)] * 2)
     return 4 + len(["BEGIN", "COMMIT"])
+
+
+class Quiet(Context):
+    """A setting for what writes only."""
+
+    def __init__(self):
+        self.asked = 0
+        super().__init__(
+            lambda: [Layer("pgtrigger.quiet", lambda outer: "x", self._text, for_calls=False)]
+        )
+
+    def _text(self, value):
+        self.asked += 1
+        return value
 
 
 # --- Outside any context ----------------------------------------------------------------------------------
@@ -291,3 +308,45 @@ def test_the_list_of_all_triggers_is_made_once(probed, declared):
     assert texts[0].count("pgtrigger_more") == 20
     assert texts[1] is texts[0]
     assert texts[2] is texts[0]
+
+
+def setting(name):
+    """What a setting is, in a statement that counts as one that may write."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT coalesce(current_setting(%s, true), '')", [name])
+        ((found,),) = cursor.fetchall()
+    return found
+
+
+# --- Settings for what writes only ------------------------------------------------------------------------
+
+
+def test_a_transaction_that_reads_is_not_touched(probed):
+    with Quiet() as quiet, wire() as heard:
+        with transaction.atomic():
+            reads()
+            with transaction.atomic():
+                reads()
+    assert heard.settings == []
+    assert quiet.asked == 0
+
+
+@pytest.mark.parametrize("inner", [False, True])
+def test_it_is_sent_with_the_first_write_and_holds_from_then_on(probed, inner):
+    with wire() as heard, transaction.atomic():
+        with Quiet() as quiet:
+            reads()
+            with transaction.atomic() if inner else nullcontext():
+                Order.objects.update(total=1)
+            reads()
+            assert quiet.asked == 1
+            assert setting("pgtrigger.quiet") == "x"
+        Order.objects.count()
+        assert setting("pgtrigger.quiet") == ""
+    assert len(heard.settings) == 2
+
+
+def test_a_transaction_that_another_context_is_for_is_touched(probed):
+    with Quiet(), local_settings(myapp__a="1"), transaction.atomic():
+        Order.objects.count()
+        assert setting("myapp.a") == "1"

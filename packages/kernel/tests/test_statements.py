@@ -3,7 +3,7 @@
 import pytest
 from django.db import connection
 
-from pgtrigger.statements import Kind, kind_of, may_undo_settings, text_of
+from pgtrigger.statements import Kind, is_plain_read, kind_of, may_undo_settings, text_of
 from shop.database import second_connection
 
 KINDS = {
@@ -127,3 +127,29 @@ def test_anything_else_is_read_as_its_text():
 )
 def test_a_rollback_is_suspected_rather_than_missed(statement, expected):
     assert may_undo_settings(statement, connection) is expected
+
+
+@pytest.mark.parametrize(
+    ("statement", "expected"),
+    [
+        ("SELECT * FROM t", True),
+        ("  -- why\n(SELECT a FROM t FOR UPDATE)", True),
+        ("VALUES (1)", True),
+        ("TABLE t", True),
+        ("SHOW search_path", True),
+        ('SAVEPOINT "s"', True),
+        ('RELEASE SAVEPOINT "s"', True),
+        ("SELECT f()", False),
+        ("SELECT * FROM f(1)", False),
+        ("SELECT 1; DELETE FROM t", False),
+        ("SET CONSTRAINTS ALL IMMEDIATE", False),
+        ("COMMIT", False),
+        ("FETCH ALL FROM c", False),
+        ("UPDATE t SET a = 1", False),
+        ("", False),
+    ],
+)
+@pytest.mark.parametrize("length", [0, 5000])
+def test_what_only_reads(statement, expected, length):
+    text = statement + " " * length
+    assert is_plain_read(text, connection) is expected

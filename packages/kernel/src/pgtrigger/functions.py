@@ -156,6 +156,7 @@ def raise_violation(
     hint_expression: str | None = None,
     column: str | None = None,
     errcode: str = "23001",
+    configurable: bool = True,
 ) -> str:
     """The plpgsql statement by which a trigger refuses a row or statement.
 
@@ -170,11 +171,13 @@ def raise_violation(
         column: SQL expression for the column at fault.
         errcode: SQLSTATE; of class 23, so Django raises ``IntegrityError``. The setting
             ``PGTRIGGER_ERRCODE`` overrides it.
+        configurable: whether that setting does. A trigger that a package's own migration installs
+            must be the same in every project.
 
     >>> print(raise_violation("Cannot %s", "lower(TG_OP)", errcode="23001"))  # doctest: +SKIP
     """
     options = {
-        "ERRCODE": sql.string(conf.errcode(errcode)),
+        "ERRCODE": sql.string(conf.errcode(errcode) if configurable else errcode),
         "MESSAGE": f"format({', '.join([sql.string(message), *arguments])})",
         "DETAIL": "TG_OP",
         "HINT": hint_expression or (sql.string(hint) if hint else None),

@@ -106,6 +106,22 @@ def _several(text: str) -> bool:
     return bool(ends) and ends[0] < len(pieces) - len(ends)
 
 
+def is_plain_read(statement: Any, connection: Any) -> bool:
+    """Whether a statement only reads, or marks a point to go back to."""
+    text = text_of(statement, connection)
+    return _remembered_reading(text) if len(text) < _SHORT else _reads(text)
+
+
+def _reads(text: str) -> bool:
+    head = _HEAD.match(text)
+    first = ((head and head["words"]) or "").partition(" ")[0].upper()
+    return first in _READS and _kind(text) in (Kind.OTHER, Kind.TRANSACTION_CONTROL)
+
+
+_READS: Final = frozenset(["SELECT", "VALUES", "TABLE", "SHOW", "SAVEPOINT", "RELEASE"])
+_remembered_reading = functools.lru_cache(maxsize=256)(_reads)
+
+
 def may_undo_settings(statement: Any, connection: Any) -> bool:
     """Whether a statement may roll back or reset settings, or begin another transaction."""
     text = text_of(statement, connection)

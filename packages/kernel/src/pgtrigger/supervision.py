@@ -33,7 +33,7 @@ from pgtrigger.agreement import (
     write,
 )
 from pgtrigger.errors import sqlstate
-from pgtrigger.statements import Kind, kind_of, may_undo_settings
+from pgtrigger.statements import Kind, is_plain_read, kind_of, may_undo_settings
 from pgtrigger.wanted import Wanted, current
 
 _INVALID_TRANSACTION_TERMINATION: Final = "2D000"
@@ -71,11 +71,13 @@ def supervise(connection: Any, statement: Any, run: Callable[[], Any], cursor: A
         cursor: the driver's cursor for a single execution; None for many.
     """
     goal, agreement = current.get(), agreement_of(connection)
-    if connection.connection is None or not (goal.settings(connection.alias) or agreement.before):
+    if connection.connection is None or not (
+        goal.has_settings(connection.alias) or agreement.before
+    ):
         return run()
     status = transaction_status(connection)
     if status != IN_TRANSACTION and not in_transaction(connection):
-        if not goal.settings(connection.alias):
+        if not goal.has_settings(connection.alias):
             return run()
         return _in_autocommit(connection, goal, kind_of(statement, connection), run, cursor)
     if may_undo_settings(statement, connection):
@@ -86,6 +88,8 @@ def supervise(connection: Any, statement: Any, run: Callable[[], Any], cursor: A
         finally:
             agreement.doubt()
     if agreement.is_settled(goal) or not can_be_written(connection):
+        return run()
+    if _is_for_writes_only(connection, goal) and is_plain_read(statement, connection):
         return run()
     if _can_go_together(connection, statement, cursor):
         changes, only_if = due(connection, goal)
@@ -102,6 +106,12 @@ def supervise(connection: Any, statement: Any, run: Callable[[], Any], cursor: A
     return run()
 
 
+def _is_for_writes_only(connection: Any, goal: Wanted) -> bool:
+    """Whether all that a task wants is for what writes, and nothing of it has been sent."""
+    agreement = agreement_of(connection)
+    return not (agreement.written or agreement.doubtful or goal.for_calls(connection.alias))
+
+
 def _can_go_together(connection: Any, statement: Any, cursor: Any) -> bool:
     return (
         cursor is not None
@@ -113,7 +123,6 @@ def _can_go_together(connection: Any, statement: Any, cursor: Any) -> bool:
 def _in_autocommit(
     connection: Any, goal: Wanted, kind: Kind, run: Callable[[], Any], cursor: Any
 ) -> Any:
-    settings = goal.settings(connection.alias)
     match kind:
         case Kind.TRANSACTION_CONTROL:
             return run()
@@ -121,6 +130,8 @@ def _in_autocommit(
             return run()
         case Kind.OUTSIDE_TRANSACTION if not goal.for_reads(connection.alias):
             return run()
+    settings = goal.settings(connection.alias)
+    match kind:
         case Kind.OUTSIDE_TRANSACTION:
             return _in_session(connection, settings, run)
         case Kind.PROCEDURE:
@@ -195,6 +206,7 @@ def before_commit(connection: Any) -> None:
         (current.get().layers or agreement_of(connection).before)
         and connection.connection is not None
         and is_open(connection)
+        and not _is_for_writes_only(connection, current.get())
     ):
         changes, only_if = due(connection, current.get())
         if changes and together.can_commit(connection.connection):
@@ -208,8 +220,7 @@ def before_commit(connection: Any) -> None:
 @contextmanager
 def around(connection: Any) -> Generator[None]:
     """Let what bypasses the wrapper, such as COPY, run with the settings that the task wants."""
-    settings = current.get().settings(connection.alias)
-    if not settings and not agreement_of(connection).before:
+    if not current.get().has_settings(connection.alias) and not agreement_of(connection).before:
         yield
     elif in_transaction(connection):
         if can_be_written(connection):

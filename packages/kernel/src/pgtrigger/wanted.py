@@ -18,6 +18,8 @@ class Layer:
         render: writes the value as the setting's text.
         databases: the aliases it holds for; all with None.
         for_reads: whether plain reads need it too.
+        for_calls: whether plain reads in a transaction need it too, because a function among their
+            columns may write.
     """
 
     # How many have ended elsewhere than they began, or come to something else than before, which
@@ -32,11 +34,16 @@ class Layer:
         *,
         databases: Iterable[str] | None = None,
         for_reads: bool = False,
+        for_calls: bool = True,
     ) -> None:
         self.setting, self.fold, self.render = setting, fold, render
         self.databases = None if databases is None else frozenset(databases)
-        self.for_reads = for_reads
+        self.for_reads, self.for_calls = for_reads, for_calls
         self.ended = False
+
+    def holds_for(self, alias: str) -> bool:
+        """Whether it holds for a database."""
+        return not self.ended and (self.databases is None or alias in self.databases)
 
     def end(self) -> None:
         """It holds no longer, also in other threads and tasks that it was handed to."""
@@ -77,6 +84,10 @@ class Wanted:
             }
         return self._settings[alias]
 
+    def has_settings(self, alias: str) -> bool:
+        """Whether a database should have any, without asking what they are."""
+        return any(layer.holds_for(alias) for layer in self.layers)
+
     def value(self, setting: str, alias: str) -> Any:
         """The value of a setting as its layers understand it; None where no layer holds."""
         folded = None
@@ -88,10 +99,14 @@ class Wanted:
         """Whether plain reads of a database need some of its settings."""
         return any(layers[-1].for_reads for layers in self._by_setting(alias).values())
 
+    def for_calls(self, alias: str) -> bool:
+        """Whether plain reads in a transaction need some of its settings."""
+        return any(layer.for_calls for layer in self.layers if layer.holds_for(alias))
+
     def _by_setting(self, alias: str) -> dict[str, list[Layer]]:
         found: dict[str, list[Layer]] = {}
         for layer in self.layers:
-            if not layer.ended and (layer.databases is None or alias in layer.databases):
+            if layer.holds_for(alias):
                 found.setdefault(layer.setting, []).append(layer)
         return found
 

@@ -4,6 +4,7 @@ Django takes this package for the migrations of an app, so its modules have name
 """
 
 from pgtrigger.migrations._bulk import AddTriggers as AddTriggers
+from pgtrigger.migrations._extending import extend as extend
 from pgtrigger.migrations._operations import AddTrigger as AddTrigger
 from pgtrigger.migrations._operations import AlterTrigger as AlterTrigger
 from pgtrigger.migrations._operations import RemoveTrigger as RemoveTrigger

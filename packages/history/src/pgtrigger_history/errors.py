@@ -1,0 +1,29 @@
+"""Every error that pgtrigger_history raises on its own account.
+
+::
+
+    HistoryError (PgTriggerError)
+    ├── ContextError (ValueError)        what cannot be stored as a context, or is in none
+    ├── NotTrackedError (ValueError)     a model, field or row that the events do not tell of
+    └── RevertError (ValueError)         a row that cannot be put back as an event has it
+"""
+
+from __future__ import annotations
+
+from pgtrigger.errors import PgTriggerError
+
+
+class HistoryError(PgTriggerError):
+    """Base of the errors of this package."""
+
+
+class ContextError(HistoryError, ValueError):
+    """A value that cannot be stored as JSON, or an addition to a context that there is not."""
+
+
+class NotTrackedError(HistoryError, ValueError):
+    """Nothing, or not enough, is recorded of a model, a field or a row."""
+
+
+class RevertError(HistoryError, ValueError):
+    """A row cannot be put back as an event has it."""

@@ -1,0 +1,31 @@
+import pytest
+from django.db import connections
+
+from ledger.models import Customer, Invoice
+
+
+@pytest.fixture
+def sql(db):
+    """`sql(text, parameters)`: runs a statement and returns its rows."""
+
+    def run(text, parameters=None):
+        with connections["default"].cursor() as cursor:
+            cursor.execute(text, parameters)
+            return cursor.fetchall() if cursor.description else []
+
+    return run
+
+
+@pytest.fixture
+def customer(db):
+    return Customer.objects.create(name="Ada")
+
+
+@pytest.fixture
+def invoice(customer):
+    return Invoice.objects.create(customer=customer, total=1)
+
+
+def told(events):
+    """Label and operation of each event, in their order."""
+    return [(event.pgh_label, event.pgh_operation) for event in events.order_by("pgh_id")]
