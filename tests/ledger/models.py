@@ -2,7 +2,7 @@
 
 import uuid
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group
 from django.contrib.postgres.fields import (
     ArrayField,
     DateTimeRangeField,
@@ -89,8 +89,8 @@ class Cafe(Place):
     stars = models.IntegerField(default=0)
 
 
-@pgtrigger_history.track(fields=["username", "is_active"])
-class TrackedUser(User):
+@pgtrigger_history.track(fields=["name"])
+class TrackedGroup(Group):
     class Meta:
         proxy = True
 

@@ -31,7 +31,7 @@ def samples():
 
 
 def tables():
-    return value("SELECT count(*) FROM pg_class WHERE relname LIKE 'pgtrigger%'")
+    return value("SELECT count(*) FROM pg_class WHERE relname LIKE 'pgtrigger_sample%'")
 
 
 def test_the_trigger_fires_and_is_known_by_its_uri(db):

@@ -110,7 +110,8 @@ def test_json_that_is_no_object(live, tables):
 
 
 def test_the_values_of_hstore(live, tables):
-    run("CREATE SCHEMA extensions; CREATE EXTENSION hstore SCHEMA extensions")
+    run("CREATE SCHEMA extensions; DROP EXTENSION IF EXISTS hstore CASCADE")
+    run("CREATE EXTENSION hstore SCHEMA extensions")
     run("SET LOCAL search_path = public, extensions")
     tables(Labelled)
     live(Labelled, search(document_fields=["labels"]))

@@ -14,6 +14,7 @@ from django.db.migrations.autodetector import MigrationAutodetector, OperationDe
 from pgtrigger import conf
 from pgtrigger.compilations import compile_once
 from pgtrigger.compiler import CompiledTrigger
+from pgtrigger.migrations._links import tie_links
 from pgtrigger.migrations._operations import (
     AddTrigger,
     AlterTrigger,
@@ -57,6 +58,7 @@ class TriggerAutodetector(_Autodetector):  # type: ignore[misc]  # see above
     def _sort_migrations(self) -> None:
         # Django orders by dependencies only, and for thousands of operations that takes long;
         # triggers simply come after everything else, and go before it.
+        tie_links(self.generated_operations, self.from_state.models, self.to_state.models)
         super()._sort_migrations()
         if conf.migrations():
             # Not before: sorting asks for every pair of operations.
