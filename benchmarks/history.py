@@ -17,7 +17,7 @@ from flight_tables import (
     load_source,
     untracked,
 )
-from history_peers import tracked_by_pghistory
+from history_peers import by_pghistory
 from history_use import run_use
 from measure import Clock, Line, Samples, Scale, added, growth, rounds
 from tables import execute, reconnect
@@ -25,7 +25,7 @@ from tables import execute, reconnect
 import pgtrigger
 
 BAR = 1.15
-CONTEXT = "SET pgtrigger.context = '{\"user\": 1, \"url\": \"/flights/\"}'"
+CONTEXT = 'SET pgtrigger.context = \'{"user": 1, "url": "/flights/"}\''
 
 
 class Variant(NamedTuple):
@@ -67,8 +67,8 @@ def make_tables() -> dict[str, FlightTable]:
         "hand, comparing nothing": lambda name: by_hand(name, compares=False),
         "ours": by_us,
         "ours, row level": lambda name: by_us(name, level=pgtrigger.Row),
-        "django-pghistory, statement level": lambda name: tracked_by_pghistory(name, "Statement"),
-        "django-pghistory, row level": lambda name: tracked_by_pghistory(name, "Row"),
+        "django-pghistory, statement level": lambda name: by_pghistory(name, "Statement"),
+        "django-pghistory, row level": lambda name: by_pghistory(name, "Row"),
     }
     made = {name: put(f"bulk_{number}") for number, (name, put) in enumerate(puts.items())}
     return {name: table for name, table in made.items() if table is not None}
