@@ -83,7 +83,7 @@ def run(scale: Scale) -> Iterator[Line]:
 
 
 def run_bulk(scale: Scale) -> Iterator[Line]:
-    sizes = scale.pick({20_000: 15, FLIGHTS: 5, 1_000_000: 3}, {1_000: 1, 2_000: 1, 4_000: 1})
+    sizes = scale.pick({20_000: 9, FLIGHTS: 3, 1_000_000: 2}, {1_000: 1, 2_000: 1, 4_000: 1})
     tables = make_tables()
     measured: dict[int, dict[str, dict[str, Samples]]] = {}
     for rows, number in sizes.items():
