@@ -283,7 +283,7 @@ def a_revision():
 def history_tells_who_revised_what() -> Iterator[Attempt]:
     yield Attempt(what="revise a delay as Ada; who was it?", path=ORM, act=who_was_it)
     yield Attempt(
-        what="revise January's delays as Bob; what were they?",
+        what="revise New Year's delays as Bob; what were they?",
         path=QUERYSET,
         act=what_were_they,
     )
@@ -322,7 +322,7 @@ def who_was_it() -> tuple[str, bool]:
 
 
 def what_were_they() -> tuple[str, bool]:
-    landed = january().exclude(arrival_delay=None)
+    landed = new_years_day().exclude(arrival_delay=None)
     delays = landed.aggregate(Sum("arrival_delay"))["arrival_delay__sum"]
     with pgtrigger_history.context(user="Bob"):
         updated = landed.update(arrival_delay=F("arrival_delay") - 5)
