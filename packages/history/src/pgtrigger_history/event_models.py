@@ -86,10 +86,7 @@ def make_event_model(
         "ordering": ["pgh_id"],
         "get_latest_by": "pgh_id",
         "default_permissions": ("view",),
-        "indexes": [
-            models.Index(fields=columns, name=_index_name(name, number))
-            for number, columns in enumerate(indexes, 1)
-        ],
+        "indexes": [models.Index(fields=columns) for columns in indexes],
         "triggers": [EventProtection(name="append_only")] if append_only else [],
         **meta,
     }
@@ -154,9 +151,3 @@ def _reference(model: Model, accessor: str) -> Any:
         blank=True,
         related_name=accessor,
     )
-
-
-def _index_name(name: str, number: int) -> str:
-    """At most 30 characters, as Django wants it, and the same at every start."""
-    room = models.Index.max_name_length - len(f"_pgh_{number}")
-    return f"{name.lower()[:room]}_pgh_{number}"
