@@ -203,7 +203,7 @@ call_command("migrate", verbosity=0)
 call_command("makemigrations", check=True, verbosity=0)
 call_command("pgtrigger", "ls", stdout=(listed := io.StringIO()))
 for line in listed.getvalue().splitlines():
-    assert line.startswith("INSTALLED   ENABLED  app.Order:"), line
+    assert line.startswith("INSTALLED   ENABLED  app.Order"), line
 """
 
 
