@@ -20,15 +20,20 @@ from django.db import models
 APPS = {"pgtrigger": ["pgtrigger"], "softdelete": ["pgtrigger"], "safedelete": ["safedelete"]}
 
 
-def main(what: str, table: str, argument: str) -> None:
+def configure(apps: list[str]) -> None:
+    """Django, on the database of the benchmarks."""
     names = {"NAME": "DATABASE", "HOST": "HOST", "USER": "USER", "PASSWORD": "PASSWORD"}
     names |= {"PORT": "PORT"}
     database = {key: os.environ[f"PEER_{name}"] for key, name in names.items()}
     settings.configure(
         DATABASES={"default": {"ENGINE": "django.db.backends.postgresql", **database}},
-        INSTALLED_APPS=APPS.get(what, []),
+        INSTALLED_APPS=apps,
         USE_TZ=True,
     )
+
+
+def main(what: str, table: str, argument: str) -> None:
+    configure(APPS.get(what, []))
     django.setup()
     work = {
         "pgtrigger": install_pgtrigger,

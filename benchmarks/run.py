@@ -35,6 +35,7 @@ SUBJECTS = (
     "fsm",
     "softdelete",
     "search",
+    "history",
     "startup",
     "catalog",
     "ignore",
@@ -85,7 +86,7 @@ def main() -> int:
     with postgres() as server:
         settings.configure(
             DATABASES={"default": database_settings(server.url)},
-            INSTALLED_APPS=["pgtrigger"],
+            INSTALLED_APPS=["pgtrigger", "pgtrigger_history"],
             USE_TZ=True,
         )
         django.setup()

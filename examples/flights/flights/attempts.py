@@ -17,7 +17,8 @@ from django.db import Error, connection, transaction
 from django.db.models import F, Sum
 
 import pgtrigger
-from flights.models import Airline, Airport, DelayRevision, Flight, Plane
+import pgtrigger_history
+from flights.models import Airline, Airport, DelayRevision, Flight, FlightEvent, Plane
 
 ORM, QUERYSET, SQL = "ORM", "queryset", "raw SQL"
 
@@ -74,6 +75,7 @@ def attempts() -> Iterator[Attempt]:
     yield from the_schedule_never_changes()
     yield from changes_are_counted_and_derived()
     yield from revised_delays_are_logged()
+    yield from history_tells_who_revised_what()
     yield from departures_come_before_arrivals()
     yield from reference_data_is_only_read()
     yield from planes_can_only_get_other_seats()
@@ -276,6 +278,102 @@ def a_revision():
     flight = a_landed_flight()
     Flight.objects.filter(pk=flight.pk).update(arrival_delay=flight.arrival_delay + 60)
     return flight.delay_revisions.all()
+
+
+def history_tells_who_revised_what() -> Iterator[Attempt]:
+    yield Attempt(what="revise a delay as Ada; who was it?", path=ORM, act=who_was_it)
+    yield Attempt(
+        what="revise New Year's delays as Bob; what were they?",
+        path=QUERYSET,
+        act=what_were_they,
+    )
+    yield Attempt(what="revise a delay; what was it then?", path=SQL, act=what_was_it_then)
+    yield Attempt(what="revise a delay twice, undo both", path=ORM, act=undo_both)
+    yield Attempt(
+        what="purge a flight that landed, restore it", path=QUERYSET, act=restore_a_flight
+    )
+    trigger = "flights.FlightEvent:append_only"
+    yield Attempt(
+        what="revise a delay, then rewrite history",
+        path=QUERYSET,
+        act=lambda: done(events_of_a_revision().update(arrival_delay=0)),
+        refused_by=trigger,
+    )
+    yield Attempt(
+        what="forget all history, whatever pgtrigger.ignore says",
+        path=SQL,
+        act=forget_all_history,
+        refused_by=trigger,
+    )
+
+
+def who_was_it() -> tuple[str, bool]:
+    flight = a_landed_flight()
+    delay = flight.arrival_delay
+    with pgtrigger_history.context(user="Ada", reason="radar"):
+        flight.arrival_delay += 60
+        flight.save()
+    event = flight.history.labelled("update").latest()
+    old, new = event.diff()["arrival_delay"]
+    return (
+        f"{event.pgh_context}: arrival_delay {old} -> {new}",
+        event.pgh_context.user == "Ada" and (old, new) == (delay, delay + 60),
+    )
+
+
+def what_were_they() -> tuple[str, bool]:
+    landed = new_years_day().exclude(arrival_delay=None)
+    delays = landed.aggregate(Sum("arrival_delay"))["arrival_delay__sum"]
+    with pgtrigger_history.context(user="Bob"):
+        updated = landed.update(arrival_delay=F("arrival_delay") - 5)
+    by_bob = Flight.history.by("Bob")
+    before = FlightEvent.objects.filter(
+        pgh_obj__in=by_bob.values("pgh_obj"), pgh_label="insert"
+    ).aggregate(Sum("arrival_delay"))["arrival_delay__sum"]
+    return (
+        f"Bob revised {by_bob.count():,}; they were {before:,} minutes late",
+        by_bob.count() == updated > 0 and before == delays,
+    )
+
+
+def what_was_it_then() -> tuple[str, bool]:
+    flight = a_landed_flight()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (moment,) = cursor.fetchone()
+    execute(f"UPDATE flights_flight SET arrival_delay = 999 WHERE id = {flight.id:d}")
+    now = Flight.objects.get(pk=flight.pk).arrival_delay
+    then = Flight.history.as_of(moment).get(pk=flight.pk).arrival_delay
+    return f"arrival_delay {then} then, {now} now", (then, now) == (flight.arrival_delay, 999)
+
+
+def undo_both() -> tuple[str, bool]:
+    flight = a_landed_flight()
+    before = flight.arrival_delay
+    for minutes in (60, 5):
+        flight.arrival_delay += minutes
+        flight.save()
+    undone = flight.history.undo(2).arrival_delay
+    return f"arrival_delay {flight.arrival_delay} -> {undone}", undone == before
+
+
+def restore_a_flight() -> tuple[str, bool]:
+    flight = a_landed_flight()
+    Flight.objects.filter(pk=flight.pk).purge()
+    gone = not Flight.objects.filter(pk=flight.pk).exists()
+    restored = Flight.history.of(flight).latest().revert()
+    same = Flight.objects.filter(pk=flight.pk, arrival_delay=flight.arrival_delay).exists()
+    return f"{restored} is back, with the same number {restored.pk}", gone and same
+
+
+def events_of_a_revision():
+    revise_a_flight()
+    return a_landed_flight().history.labelled("update")
+
+
+def forget_all_history() -> tuple[str, bool]:
+    with pgtrigger.ignore():
+        return done(execute("DELETE FROM flights_flightevent"))
 
 
 def departures_come_before_arrivals() -> Iterator[Attempt]:

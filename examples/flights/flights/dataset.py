@@ -18,7 +18,8 @@ from pathlib import Path
 from django.db import connection, models, transaction
 
 import pgtrigger
-from flights.models import Airline, Airport, DelayRevision, Flight, Plane
+from flights.models import Airline, Airport, DelayRevision, Flight, FlightEvent, Plane
+from pgtrigger_history.maintenance import maintenance
 
 FLIGHTS = 336_776
 CHUNK = 10_000
@@ -30,6 +31,7 @@ EVERYTHING_KEPT = [
     *REFERENCE_DATA,
     "flights.Plane:keep",
     "flights.Flight:keep_landed",
+    "flights.Flight:record_delete",
     "flights.DelayRevision:append_only",
 ]
 
@@ -64,9 +66,11 @@ def load(limit: int = FLIGHTS, advance: Callable[[int], object] = lambda _: None
 
 def unload() -> None:
     """Empty all tables, whatever their triggers say."""
-    tables = [m._meta.db_table for m in (DelayRevision, Flight, Plane, Airport, Airline)]
+    models = (DelayRevision, FlightEvent, Flight, Plane, Airport, Airline)
+    tables = [model._meta.db_table for model in models]
     names = ", ".join(map(connection.ops.quote_name, tables))
-    with pgtrigger.ignore(*EVERYTHING_KEPT), connection.cursor() as cursor:
+    # Events cannot be ignored away: only the owner of their table can say that this is maintenance.
+    with maintenance(), pgtrigger.ignore(*EVERYTHING_KEPT), connection.cursor() as cursor:
         cursor.execute(f"TRUNCATE {names} RESTART IDENTITY")
 
 
@@ -74,7 +78,7 @@ def fingerprints() -> dict[str, tuple[int, int]]:
     """For each table the number of its rows, and a number that changes with any of them."""
     found = {}
     with connection.cursor() as cursor:
-        for model in (Airline, Airport, Plane, Flight, DelayRevision):
+        for model in (Airline, Airport, Plane, Flight, DelayRevision, FlightEvent):
             table = connection.ops.quote_name(model._meta.db_table)
             cursor.execute(
                 f"SELECT count(*), coalesce(sum(hashtextextended(t::text, 0)), 0) FROM {table} AS t"

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 import pgtrigger
+import pgtrigger_history
 
 
 class ReferenceData(models.Model):
@@ -98,6 +99,14 @@ ARRIVED_FIRST = pgtrigger.raise_violation(
 )
 
 
+# Everything that happens to a flight is recorded, with who did it: by one INSERT for a statement,
+# of however many flights. The names matter for TRUNCATE only: Postgres calls triggers in the order
+# of their names, and what keep_landed refuses needs no record.
+@pgtrigger_history.track(
+    pgtrigger_history.InsertEvent(name="record_insert"),
+    pgtrigger_history.UpdateEvent(name="record_update"),
+    pgtrigger_history.DeleteEvent(name="record_delete"),
+)
 class Flight(models.Model):
     """A flight out of New York: what was planned, and what came of it.
 

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from flights import dataset
-from flights.models import Flight
+from flights.models import Flight, FlightEvent
 
 FEWEST = 1_000  # with fewer, some attempts find no flight to try with
 
@@ -43,6 +43,9 @@ def prepare(rows: int = dataset.FLIGHTS, *, fresh: bool = False) -> None:
     started = time.monotonic()
     call_command("migrate", verbosity=0, interactive=False)
     console.print(f"Migrated in {time.monotonic() - started:.1f} s.")
+    if not fresh and Flight.objects.exists() and not FlightEvent.objects.exists():
+        console.print("The flights are older than the record of their history.")
+        fresh = True
     if fresh:
         dataset.unload()
     elif there := Flight.objects.count():

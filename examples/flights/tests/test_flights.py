@@ -73,6 +73,8 @@ def test_the_demo_gets_the_answers_it_expects_and_does_not_load_twice(flights):
     assert "2,000 of 336,776 flights are loaded already" in output
     assert "WRONG" not in output
     assert "none of it unexpected. The tables are as they were." in output
+    assert "user: Ada, reason: radar: arrival_delay 11 -> 71" in output
+    assert re.search(r"raw SQL +FlightEvent:append_only +Cannot delete rows .* ok", output)
     for path in ("ORM", "queryset", "raw SQL"):
         assert re.search(rf"{path} +Flight:keep_landed +Cannot delete rows .* ok", output)
 
@@ -89,6 +91,23 @@ def test_the_demo_fails_when_a_trigger_does_not_fire(empty_database):
     assert output.count("WRONG") == 3
     assert "The tables are as they were." in output
     assert "The database did not do what its triggers say." in output
+
+
+def test_flights_that_are_older_than_their_history_are_loaded_anew(empty_database):
+    code, output = run(empty_database, "manage.py", "load", "--rows", "1000")
+    assert code == 0, output
+    forget = (
+        "from pgtrigger_history.maintenance import maintenance\n"
+        "from flights.models import FlightEvent\n"
+        "with maintenance(): FlightEvent.objects.all().delete()"
+    )
+    code, output = run(empty_database, "manage.py", "shell", "-v", "0", "-c", forget)
+    assert code == 0, output
+    code, output = run(empty_database, "demo.py", "--rows", "1000")
+    assert code == 0, output
+    assert "The flights are older than the record of their history." in output
+    assert "1,000 flights loaded" in output
+    assert "none of it unexpected." in output
 
 
 @pytest.mark.parametrize("rows", ["999", "many"])
@@ -144,6 +163,11 @@ for page, data in (
     report["messages"][page.replace(str(landed), "1")] = re.findall(
         '<li class="(?:error|success)">(.*?)</li>', response.content.decode()
     )
+cancelled = Flight.objects.filter(departure_time=None).latest("id").pk
+browser.post(f"/flights/flight/{cancelled}/delete/", {"post": "yes"})
+event = Flight.history.of(cancelled).latest()
+report["event"] = event.pgh_label, event.pgh_context.data
+report["tester"] = get_user_model().objects.get().pk, cancelled
 print("REPORT", json.dumps(report))
 """
 
@@ -164,6 +188,9 @@ def test_admin_pages_take_few_queries_and_show_what_a_trigger_refuses(flights):
             "Cannot update rows from flights_airline table (flights.Airline:reference_data)"
         ],
     }
+    user, flight = report["tester"]
+    url = f"/flights/flight/{flight}/delete/"
+    assert report["event"] == ["delete", {"user": user, "url": url, "method": "POST"}]
 
 
 def test_serve_opens_the_flights_in_the_admin(flights):

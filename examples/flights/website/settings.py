@@ -1,4 +1,4 @@
-"""An ordinary Django project. What pgtrigger needs is one line in INSTALLED_APPS.
+"""An ordinary Django project. What pgtrigger needs is one line in INSTALLED_APPS; history, another.
 
 The other unusual thing is the database: an embedded PostgreSQL server, which runs for as long as
 this process does and keeps its data beside this project. ``DATABASE_URL`` names another one.
@@ -13,6 +13,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 INSTALLED_APPS = [
     "flights",
     "pgtrigger",
+    "pgtrigger_history",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -32,6 +33,8 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    # Behind the one that knows the user. What a request changes is recorded with who, and where.
+    "pgtrigger_history.HistoryMiddleware",
 ]
 ROOT_URLCONF = "website.urls"
 STATIC_URL = "static/"

@@ -14,6 +14,8 @@ import pgtrigger_history
 from ledger.models import Account, Customer, Invoice, Payment
 from pgtrigger_history import ContextError, NotTrackedError, context, update_context
 from pgtrigger_history.models import Context
+from pgtrigger_history.snapshots import record_rows
+from pgtrigger_history.trackings import trackings_of
 
 
 def contexts(events):
@@ -65,6 +67,28 @@ def test_a_savepoint_that_is_rolled_back_takes_its_context_along(customer):
         Customer.objects.create(name="kept")
     assert contexts(Customer.history.filter(name="kept")) == [{"user": 1}]
     assert Context.objects.count() == 1
+
+
+def test_events_of_a_statement_and_of_triggers_share_it(customer):
+    (tracking,) = trackings_of(Customer)
+    with context(user=1):
+        record_rows(tracking, "default", label="seen", where="TRUE")
+        Customer.objects.update(name="b")
+        record_rows(tracking, "default", label="seen", where="TRUE")
+    assert contexts(Customer.history)[1:] == [{"user": 1}] * 3
+    assert Context.objects.count() == 1
+
+
+def test_a_temporary_table_of_the_same_name_gets_nothing(customer, sql):
+    sql("CREATE TEMPORARY TABLE pgtrigger_history_context (LIKE public.pgtrigger_history_context)")
+    with context(user=1):
+        Customer.objects.create(name="a")
+        with context(step=1):
+            Customer.objects.create(name="b")
+        Customer.objects.create(name="c")
+    sql("DROP TABLE pg_temp.pgtrigger_history_context")
+    assert contexts(Customer.history)[1:] == [{"user": 1}, {"user": 1, "step": 1}, {"user": 1}]
+    assert Context.objects.count() == 2
 
 
 @pytest.mark.django_db(transaction=True)

@@ -21,7 +21,8 @@ CONTEXT: Final = "_pgh_context"
 CONTEXT_ID: Final = "_pgh_context_id"
 CONTEXT_TABLE: Final = "pgtrigger_history_context"
 _CONTEXT_PLACE: Final = "_pgh_context_place"
-_STORED: Final = "pgtrigger.context_stored"
+# The context that this transaction has stored last.
+STORED: Final = "pgtrigger.context_stored"
 
 KEPT: Final = "_pgh_kept"
 
@@ -191,17 +192,36 @@ def _find_elsewhere(db_table: str, variable: str) -> str:
 # A context is stored once in a transaction. What has been stored is kept in settings that end with
 # the transaction, and that a rollback takes back as it does the row.
 _KNOWN = (
-    f"{CONTEXT} = pg_catalog.current_setting('{_STORED}', true)\n"
+    f"{CONTEXT} = pg_catalog.current_setting('{STORED}', true)\n"
     f"        AND {_CONTEXT_PLACE}::oid::text = "
-    f"pg_catalog.current_setting('{_STORED}_in', true)"
+    f"pg_catalog.current_setting('{STORED}_in', true)"
 )
-_STORE = """\
-EXECUTE pg_catalog.format(
-    'WITH known AS (SELECT id FROM %s WHERE transaction = pg_catalog.pg_current_xact_id()'
-    ' AND data = $1::pg_catalog.jsonb ORDER BY id LIMIT 1), added AS (INSERT INTO %s'
-    ' (transaction, created_at, data) SELECT pg_catalog.pg_current_xact_id(),'
-    ' pg_catalog.clock_timestamp(), $1::pg_catalog.jsonb WHERE NOT EXISTS (SELECT FROM known)'
-    ' RETURNING id) SELECT id FROM known UNION ALL SELECT id FROM added',"""
+# Only a transaction that has stored something needs to look for it, and it plans anew for that: a
+# plan that was made when the table was small would read all of it when it is large.
+_FIND = f"""\
+IF pg_catalog.current_setting('{STORED}', true) <> '' THEN
+    EXECUTE pg_catalog.format(
+        'SELECT id FROM %s WHERE transaction = pg_catalog.pg_current_xact_id()'
+        ' AND data = $1::pg_catalog.jsonb ORDER BY id LIMIT 1', {_CONTEXT_PLACE}::text
+    ) INTO {CONTEXT_ID} USING {CONTEXT};
+END IF;"""
+_ADD = (
+    "INSERT INTO {table} (transaction, created_at, data) VALUES (pg_catalog.pg_current_xact_id(),"
+    " pg_catalog.clock_timestamp(), {data}::pg_catalog.jsonb) RETURNING id"
+)
+
+
+def _add_context() -> str:
+    """Store it, in the table that was found."""
+    quoted, place = sql.quote(CONTEXT_TABLE), _CONTEXT_PLACE
+    static = _ADD.format(table=quoted, data=CONTEXT)
+    dynamic = sql.string(_ADD.format(table="%s", data="$1"))
+    return (
+        f"IF {place} = pg_catalog.to_regclass({sql.string(quoted)}) THEN\n"
+        f"    {static} INTO {CONTEXT_ID};\nELSE\n"
+        f"    EXECUTE pg_catalog.format({dynamic}, {place}::text)\n"
+        f"        INTO {CONTEXT_ID} USING {CONTEXT};\nEND IF;"
+    )
 
 
 def store_context() -> str:
@@ -214,13 +234,15 @@ def store_context() -> str:
         f"{sql.indent(_find_elsewhere(CONTEXT_TABLE, place))}\n"
         f"    IF {_KNOWN} THEN\n"
         f"        {CONTEXT_ID} := "
-        f"pg_catalog.current_setting('{_STORED}_as', true)::bigint;\n"
+        f"pg_catalog.current_setting('{STORED}_as', true)::bigint;\n"
         "    ELSE\n"
-        f"{sql.indent(sql.indent(_STORE))}\n"
-        f"            {place}::text, {place}::text\n        ) INTO {CONTEXT_ID} USING {CONTEXT};\n"
-        f"        PERFORM pg_catalog.set_config('{_STORED}', {CONTEXT}, true),\n"
-        f"            pg_catalog.set_config('{_STORED}_in', {place}::oid::text, true),\n"
-        f"            pg_catalog.set_config('{_STORED}_as', {CONTEXT_ID}::text, true);\n"
+        f"{sql.indent(sql.indent(_FIND))}\n"
+        f"        IF {CONTEXT_ID} IS NULL THEN\n"
+        f"{sql.indent(sql.indent(sql.indent(_add_context())))}\n"
+        "        END IF;\n"
+        f"        PERFORM pg_catalog.set_config('{STORED}', {CONTEXT}, true),\n"
+        f"            pg_catalog.set_config('{STORED}_in', {place}::oid::text, true),\n"
+        f"            pg_catalog.set_config('{STORED}_as', {CONTEXT_ID}::text, true);\n"
         "    END IF;\nEND IF;"
     )
 

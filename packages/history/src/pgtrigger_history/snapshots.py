@@ -12,7 +12,7 @@ from django.db import connections
 
 from pgtrigger import sql
 from pgtrigger.composer import TABLES
-from pgtrigger_history.body import CONTEXT_ID, CONTEXT_TABLE, Names
+from pgtrigger_history.body import CONTEXT_ID, CONTEXT_TABLE, STORED, Names
 from pgtrigger_history.context import SETTING
 from pgtrigger_history.filling import Filling
 from pgtrigger_history.trackings import Tracking
@@ -22,7 +22,8 @@ ROW: Final = TABLES.new
 _GIVEN = (
     f"SELECT nullif(pg_catalog.current_setting('{SETTING}', true), '')::pg_catalog.jsonb AS data"
 )
-_STORED = f"""\
+# The triggers look for it when they know that there is one.
+_ADDED = f"""\
 known AS (
     SELECT context.id FROM {sql.quote(CONTEXT_TABLE)} AS context JOIN given USING (data)
     WHERE context.transaction = pg_catalog.pg_current_xact_id() ORDER BY id LIMIT 1
@@ -30,7 +31,7 @@ known AS (
     INSERT INTO {sql.quote(CONTEXT_TABLE)} (transaction, created_at, data)
     SELECT pg_catalog.pg_current_xact_id(), pg_catalog.clock_timestamp(), data FROM given
     WHERE data IS NOT NULL AND NOT EXISTS (SELECT FROM known)
-    RETURNING id
+    RETURNING id, pg_catalog.set_config('{STORED}', 'by a statement', true)
 )"""
 
 
@@ -65,7 +66,7 @@ def record_rows(
         found = "(SELECT id FROM known UNION ALL SELECT id FROM added)"
     values = recording.values(Names(TABLES.old, TABLES.new, found))
     query = (
-        f"WITH given AS ({_GIVEN})" + (f", {_STORED}" if stores else "") + "\n"
+        f"WITH given AS ({_GIVEN})" + (f", {_ADDED}" if stores else "") + "\n"
         f"INSERT INTO {sql.quote_relation(tracking.event_model._meta.db_table)} "
         f"({', '.join(recording.columns)})\nSELECT "
     )

@@ -1,0 +1,144 @@
+"""What history costs a row, beside a statement trigger that one would write by hand, and the peers.
+
+All write to tables of the same columns and indexes, on the flights that left New York in 2013.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+from django.db import connection
+from flight_tables import (
+    FLIGHTS,
+    OPERATIONS,
+    FlightTable,
+    by_hand,
+    by_us,
+    create_contexts,
+    load_source,
+    untracked,
+)
+from history_peers import by_pghistory
+from history_use import run_use
+from measure import Clock, Line, Samples, Scale, added, growth, rounds
+from tables import execute, reconnect
+
+import pgtrigger
+
+BAR = 1.15
+CONTEXT = 'SET pgtrigger.context = \'{"user": 1, "url": "/flights/"}\''
+
+
+class Variant(NamedTuple):
+    """How the changes of a table are recorded, and what the session did before.
+
+    Args:
+        table: the key of its table.
+        begins_with_one: whether its first statements touch one row, as those of most sessions do;
+            plpgsql keeps the plans that it made then. The others begin with many rows.
+        context: whether there is one.
+        bar: what it is held to, beside the trigger written by hand.
+    """
+
+    table: str
+    begins_with_one: bool = False
+    context: bool = False
+    bar: float | None = None
+
+
+VARIANTS = {
+    "none": Variant("none"),
+    "hand": Variant("hand"),
+    "hand, comparing nothing": Variant("hand, comparing nothing"),
+    "ours": Variant("ours", bar=BAR),
+    "ours, after one row": Variant("ours", begins_with_one=True, bar=BAR),
+    "hand, in a context": Variant("hand", context=True),
+    "ours, in a context": Variant("ours", context=True, bar=BAR),
+    "ours, row level": Variant("ours, row level"),
+    "django-pghistory, statement level": Variant("django-pghistory, statement level"),
+    "django-pghistory, row level": Variant("django-pghistory, row level"),
+}
+LARGE = ("none", "hand", "ours", "ours, after one row")
+
+
+def make_tables() -> dict[str, FlightTable]:
+    puts: dict[str, Callable[[str], FlightTable | None]] = {
+        "none": untracked,
+        "hand": by_hand,
+        "hand, comparing nothing": lambda name: by_hand(name, compares=False),
+        "ours": by_us,
+        "ours, row level": lambda name: by_us(name, level=pgtrigger.Row),
+        "django-pghistory, statement level": lambda name: by_pghistory(name, "Statement"),
+        "django-pghistory, row level": lambda name: by_pghistory(name, "Row"),
+    }
+    made = {name: put(f"bulk_{number}") for number, (name, put) in enumerate(puts.items())}
+    return {name: table for name, table in made.items() if table is not None}
+
+
+def run(scale: Scale) -> Iterator[Line]:
+    reconnect()
+    load_source(scale.pick(1_000_000, 4_000))
+    create_contexts()
+    yield from run_bulk(scale)
+    yield from run_use(scale)
+
+
+def run_bulk(scale: Scale) -> Iterator[Line]:
+    sizes = scale.pick({20_000: 9, FLIGHTS: 3, 1_000_000: 2}, {1_000: 1, 2_000: 1, 4_000: 1})
+    tables = make_tables()
+    measured: dict[int, dict[str, dict[str, Samples]]] = {}
+    for rows, number in sizes.items():
+        names = [name for name, variant in VARIANTS.items() if variant.table in tables]
+        if rows == max(sizes):
+            names = [*LARGE]
+        measured[rows] = measure(tables, names, rows, number)
+        for operation, samples in measured[rows].items():
+            for name in names:
+                if name in ("none", "hand"):
+                    continue
+                hand = "hand, in a context" if name == "ours, in a context" else "hand"
+                case = f"{operation} of {rows:,} rows, {name}"
+                bar = VARIANTS[name].bar
+                yield added(case, samples, hand, name, rows=rows, bar=bar)
+    small, _, large = sizes
+    for operation in OPERATIONS:
+        for name in ("hand", "ours", "ours, after one row"):
+            pairs: list[Any] = [
+                (measured[rows][operation]["none"], measured[rows][operation][name])
+                for rows in (small, large)
+            ]
+            case = f"{operation}, {name}, growth from {small:,} to {large:,} rows"
+            line = growth(case, *pairs, large / small)
+            yield line if name != "hand" else line._replace(bar=None)
+
+
+def measure(
+    tables: dict[str, FlightTable], names: list[str], rows: int, number: int
+) -> dict[str, dict[str, Samples]]:
+    """The samples of each operation and variant, each round in sessions of their own."""
+    found: dict[str, dict[str, Samples]] = {
+        operation: {name: Samples() for name in names} for operation in OPERATIONS
+    }
+    turns: dict[str, int] = dict.fromkeys(names, 0)
+
+    def work(name: str, _samples: Samples) -> None:
+        variant = VARIANTS[name]
+        table = tables[variant.table]
+        reconnect()
+        table.empty()
+        first = 1 if variant.begins_with_one else max(rows // 10, 1_000)
+        for operation in OPERATIONS:
+            execute(table.statement(operation, 1, first))
+        table.empty()
+        clock = Clock(connection)
+        if variant.context:
+            execute(CONTEXT)
+        for operation in OPERATIONS:
+            statement = table.statement(operation, 1, rows)
+            # The first round is a warm-up.
+            samples = found[operation][name] if turns[name] else Samples()
+            clock.time(lambda statement=statement: execute(statement), samples)
+        turns[name] += 1
+        table.empty()
+
+    rounds(names, number, work)
+    return found

@@ -1,0 +1,268 @@
+"""What history costs those who save one object at a time, and those who read it."""
+
+import os
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
+from typing import Any
+
+from django.db import connection
+from django.db.models import F
+from django.utils import timezone
+from flight_tables import FLIGHTS, FlightTable, by_hand, by_us, fill, untracked
+from history_peers import ask
+from measure import Clock, Line, Samples, Scale, duration, relative, rounds
+from saves import AROUND, AUTOCOMMIT, TRANSACTION, Around, time_saves
+from tables import execute, reconnect
+
+import pgtrigger
+import pgtrigger_history
+
+SAVE_BAR, CONTEXT_BAR, TIMELINE, AS_OF_BAR = 1.10, 1.03, 0.010, 2.0
+PEERS = {"django-pghistory": "pghistory", "django-simple-history": "simple"}
+
+
+def said() -> Any:
+    return pgtrigger_history.context(user=1, url="/flights/")
+
+
+CONTENDERS: dict[str, Around] = {
+    "none": nullcontext,
+    "hand": nullcontext,
+    "hand, in a context": said,
+    "ours": nullcontext,
+    "ours, in a context": said,
+    "ours, row level": nullcontext,
+}
+
+
+def run_use(scale: Scale) -> Iterator[Line]:
+    yield from saves(scale)
+    yield from durable_saves(scale)
+    yield from peers(scale)
+    yield context_in_a_transaction(scale)
+    yield one_timeline(scale)
+    yield from states(scale)
+
+
+def tables_to_save(name: str, *, logged: bool = False) -> dict[str, FlightTable]:
+    made = {
+        "none": untracked(f"{name}_0", logged=logged),
+        "hand": by_hand(f"{name}_1", logged=logged),
+        "ours": by_us(f"{name}_2", logged=logged),
+        "ours, row level": by_us(f"{name}_3", logged=logged, level=pgtrigger.Row),
+    }
+    return {each: made[each.removesuffix(", in a context")] for each in CONTENDERS}
+
+
+def save_in_rounds(
+    tables: dict[str, FlightTable], number: int, times: int, around: Around, *, client: bool
+) -> dict[str, Samples]:
+    reconnect()
+    clock = Clock(connection, client=client)
+
+    def work(name: str, samples: Samples) -> None:
+        tables[name].empty()
+        fill(tables[name].model, number)
+        time_saves(clock, tables[name].model, number, samples, around, CONTENDERS[name])
+
+    return rounds(tables, times, work)
+
+
+def saves(scale: Scale) -> Iterator[Line]:
+    """``save()`` of objects, in processor time of client and server, without waiting for a disk."""
+    tables, number = tables_to_save("saved"), scale.pick(300, 20)
+    for kind, around in AROUND.items():
+        samples = save_in_rounds(tables, number, scale.pick(15, 1), around, client=True)
+        for name in CONTENDERS:
+            if name != "none":
+                case = f"save(), {kind}, {name}"
+                yield relative(case, samples["none"], samples[name], per=number)
+
+
+def durable_saves(scale: Scale) -> Iterator[Line]:
+    """The same where a commit waits for the disk, as it does in production: wall time."""
+    number = scale.pick(200, 10)
+    with durable() as waits:
+        tables = tables_to_save("durable", logged=True)
+        samples = save_in_rounds(tables, number, scale.pick(9, 1), AROUND[AUTOCOMMIT], client=False)
+    wall = {name: Samples(wall=each.wall) for name, each in samples.items()}
+    for name in CONTENDERS:
+        if name != "none":
+            case = f"save(), each waits for the disk, {name}"
+            bar = SAVE_BAR if name == "ours" and waits else None
+            line = relative(case, wall["none"], wall[name], per=number, bar=bar)
+            yield line if waits else line._replace(note="wall time; this server does not wait")
+
+
+@contextmanager
+def durable() -> Iterator[bool]:
+    """Have the embedded server wait for the disk; whether it does."""
+    names = ("fsync", "synchronous_commit", "full_page_writes")
+    ours = "DATABASE_URL" not in os.environ
+    if ours:
+        execute(*(f"ALTER SYSTEM SET {name} = on" for name in names), "SELECT pg_reload_conf()")
+    reconnect()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT bool_and(setting = 'on') FROM pg_settings WHERE name = ANY(%s)",
+                       [[*names]])  # fmt: skip
+        (waits,) = cursor.fetchone()
+    try:
+        yield waits
+    finally:
+        if ours:
+            execute(*(f"ALTER SYSTEM RESET {name}" for name in names), "SELECT pg_reload_conf()")
+
+
+def peers(scale: Scale) -> Iterator[Line]:
+    for peer, what in PEERS.items():
+        found = ask(what, f"peer_{what}", scale.pick(15, 1)) or {}
+        for case, (plain, tracked) in found.items():
+            base, theirs = Samples(wall=[plain]), Samples(wall=[tracked])
+            line = relative(f"save(), {case}, {peer}", base, theirs)
+            yield line._replace(best=None, note="in a process of its own")
+    yield from beside_simple_history(scale)
+
+
+def beside_simple_history(scale: Scale) -> Iterator[Line]:
+    """Many objects by the ORM: it copies the rows itself, and a queryset's update goes past it."""
+    number = scale.pick(5_000, 100)
+    theirs = ask("bulk", "peer_bulk", number)
+    if theirs is None:
+        return
+    table = by_us("orm_bulk")
+    model = table.model
+    fill(model, number)
+    values = [*model.objects.values(*(f.name for f in model._meta.fields if f.name != "id"))]
+    model.objects.all().delete()
+    best: dict[str, float] = {}
+    for _ in range(3):
+        made = [model(**each) for each in values]
+        changed: list[Any] = []
+        for case, work in {
+            "insert": lambda made=made: model.objects.bulk_create(made),
+            "update": lambda changed=changed: model.objects.bulk_update(changed, ["dep_delay"]),
+            "delete": lambda: model.objects.all().delete(),
+        }.items():
+            if case == "update":
+                changed += model.objects.all()
+                for row in changed:
+                    row.dep_delay = (row.dep_delay or 0) + 1
+            begin = time.perf_counter()
+            work()
+            best[case] = min(best.get(case, 1e9), time.perf_counter() - begin)
+    for case, name in {
+        "insert": "bulk_create()", "update": "bulk_update()", "delete": "delete()"
+    }.items():  # fmt: skip
+        yield Line(
+            f"{number:,} objects by {name}, beside django-simple-history",
+            duration(theirs[case]),
+            duration(best[case]),
+            ratio=best[case] / theirs[case],
+            note="wall time, best round; theirs in its own process",
+        )
+
+
+def context_in_a_transaction(scale: Scale) -> Line:
+    table, number = by_us("context"), scale.pick(300, 20)
+    contexts: dict[str, Around] = {"without": nullcontext, "with": said}
+    reconnect()
+    clock = Clock(connection, client=True)
+
+    def work(name: str, samples: Samples) -> None:
+        table.empty()
+        fill(table.model, number)
+
+        def update() -> None:
+            with AROUND[TRANSACTION](), contexts[name]():
+                for key in range(1, number + 1):
+                    table.model.objects.filter(pk=key).update(dep_delay=key)
+
+        clock.time(update, samples)
+
+    samples = rounds(contexts, scale.pick(40, 1), work)
+    case = "a statement in a transaction, with and without a context"
+    return relative(case, samples["without"], samples["with"], per=number, bar=CONTEXT_BAR)
+
+
+def one_timeline(scale: Scale) -> Line:
+    """Of an object among many, whose events lie far apart."""
+    table, objects = by_us("timeline"), scale.pick(10_000, 100)
+    fill(table.model, objects)
+    for _ in range(99):
+        table.model.objects.update(dep_delay=F("flight") + 1, flight=F("flight") % 1000 + 1)
+    execute(f"ANALYZE {table.events}")
+    reconnect()
+    row, clock, number = (
+        table.model.objects.get(pk=objects // 2),
+        Clock(connection, client=True),
+        20,
+    )
+    page = pgtrigger_history.timeline(row)
+    assert len(page) == 50
+    assert page.cursor
+
+    def ask_often() -> None:
+        for _ in range(number):
+            pgtrigger_history.timeline(row)
+
+    samples = Samples()
+    for _ in range(scale.pick(20, 1)):
+        clock.time(ask_often, samples)
+    median = samples.median / number
+    return Line(
+        f"timeline() of one object among {objects * 100:,} events",
+        duration(TIMELINE),
+        duration(median),
+        ratio=median / TIMELINE,
+        best=min(samples.seconds) / number / TIMELINE,
+        bar=1.0,
+        note=f"50 of 100 events; wall {duration(statistics.median(samples.wall) / number)}",
+    )
+
+
+def states(scale: Scale) -> Iterator[Line]:
+    """All objects as they were, beside reading and sorting the events."""
+    table, objects = by_us("as_of"), scale.pick(FLIGHTS, 2_000)
+    fill(table.model, objects)
+    execute(table.statement("update", 1, objects // 2))
+    execute(f"VACUUM ANALYZE {table.events}")
+    found = table.model.history.as_of(timezone.now() + timedelta(minutes=1))
+    text, parameters = found.query.sql_with_params()
+    events = f"SELECT * FROM {table.events} ORDER BY pgh_obj_id DESC, pgh_id DESC"
+    queries = {
+        "read and sort": (events, ()),
+        "as_of()": (text, parameters),
+        "read and sort, in 64 MB": (events, ()),
+        "as_of(), in 64 MB": (text, parameters),
+    }
+    reconnect()
+    clock = Clock(connection)
+
+    def work(name: str, samples: Samples) -> None:
+        execute("SET work_mem = '64MB'" if name.endswith("MB") else "RESET work_mem")
+        query, given = queries[name]
+        # OFFSET keeps what nobody looks at from being left out.
+        counted = f"SELECT count(*) FROM ({query} OFFSET 0) AS counted"
+        with connection.cursor() as cursor:
+            clock.time(lambda: cursor.execute(counted, given), samples)
+
+    samples = rounds(queries, scale.pick(7, 1), work)
+    for name in ("", ", in 64 MB"):
+        yield relative(
+            f"as_of() of {objects:,} objects, beside reading and sorting their events{name}",
+            samples[f"read and sort{name}"],
+            samples[f"as_of(){name}"],
+            bar=AS_OF_BAR,
+        )
+    explain({"read and sort": queries["read and sort"], "as_of()": queries["as_of()"]})
+
+
+def explain(queries: dict[str, Any]) -> None:
+    for name, (query, parameters) in queries.items():
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (ANALYZE, COSTS off, BUFFERS off) {query}", parameters)
+            plan = "\n".join(f"    {line}" for (line,) in cursor.fetchall())
+        print(f"{name}:\n{plan}")
