@@ -25,6 +25,7 @@ from pgtrigger_history.fields import (
 )
 from pgtrigger_history.partitions import partitioned_by
 from pgtrigger_history.protection import EventProtection
+from pgtrigger_history.reverting import GONE
 from pgtrigger_history.trackings import Tracking
 
 Storage = Literal["table", "inline"]
@@ -87,8 +88,11 @@ def make_event_model(
         "get_latest_by": "pgh_id",
         "default_permissions": ("view",),
         "indexes": [
-            models.Index(fields=columns, name=_index_name(name, number))
-            for number, columns in enumerate(indexes, 1)
+            *(
+                models.Index(fields=columns, name=_index_name(name, number))
+                for number, columns in enumerate(indexes, 1)
+            ),
+            *([] if owner else _deletions(name, wanted)),
         ],
         "triggers": [EventProtection(name="append_only")] if append_only else [],
         **meta,
@@ -156,7 +160,15 @@ def _reference(model: Model, accessor: str) -> Any:
     )
 
 
-def _index_name(name: str, number: int) -> str:
+def _deletions(name: str, wanted: Sequence[Tracker]) -> list[models.Index]:
+    """What finds deleted objects without a look at all events. Others do not pay for it."""
+    if not any(each.operation and "DELETE" in each.operation.names for each in wanted):
+        return []
+    gone = models.Q(pgh_operation__in=GONE)
+    return [models.Index(fields=["pgh_id"], name=_index_name(name, "gone"), condition=gone)]
+
+
+def _index_name(name: str, number: int | str) -> str:
     """At most 30 characters, as Django wants it, and the same at every start."""
     room = models.Index.max_name_length - len(f"_pgh_{number}")
     return f"{name.lower()[:room]}_pgh_{number}"
