@@ -51,7 +51,7 @@ def exactly(value: Any) -> str:
     """A value to the last digit, where the usual form of two values is the same."""
     if isinstance(value, datetime.datetime) and timezone.is_aware(value):
         value = timezone.localtime(value)
-    return str(value)
+    return str(bytes(value) if isinstance(value, memoryview) else value)
 
 
 def shown_in_context(value: Any) -> str:
