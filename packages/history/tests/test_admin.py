@@ -8,16 +8,21 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.contrib.auth.models import Permission, User
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import NoReverseMatch
+from django.utils.safestring import mark_safe
 
 import pgtrigger
-from ledger.models import Account, Cafe, Customer, Everything, Invoice, Payment, Place, Seat, Tag
+from ledger.models import Account, Cafe, Customer, Everything, Invoice, Payment, Place, Tag
 from pgtrigger_history import NotTrackedError, context
+from pgtrigger_history.admin import HistoryAdmin, references
 from pgtrigger_history.admin.values import LONGEST, cut, shown
 
 INVOICES = "/admin/ledger/invoice/"
 CUSTOMERS = "/admin/ledger/customer/"
+NOT_FOUND = "Perhaps it was deleted?"
 SCRIPT = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>"
 
 
@@ -136,7 +141,7 @@ class TestTimeline:
         assert row.revert_url == ""
 
     def test_of_two_trackers_and_without_contexts(self, boss, db):
-        account = Account.objects.create(number="a/b_c", balance=3)
+        Account.objects.create(number="a/b_c", balance=3)
         Account.objects.update(balance=4)
         response = boss.get("/admin/ledger/account/a_2Fb_5Fc/history/")
         assert sorted(words(response)) == ["added", "changed", "changed"]
@@ -162,10 +167,19 @@ class TestTimeline:
         with context(user=User.objects.create(username="eve").pk):
             invoice.delete()
         client = visitor("view_invoice")
-        who = client.get(page_of(invoice, 1 and Invoice.history.latest().pgh_obj_id)).context[
-            "rows"
-        ]
+        who = client.get(page_of(invoice, Invoice.history.latest().pgh_obj_id)).context["rows"]
         assert (who[0].who.name, who[0].who.url) == ("eve", "")
+
+    def test_an_admin_with_other_pages_is_not_linked(self, boss, invoice, monkeypatch):
+        with context(user=User.objects.create(username="eve").pk):
+            invoice.delete()
+        monkeypatch.setattr(references, "reverse", self.nothing)
+        key = Invoice.history.latest().pgh_obj_id
+        who = boss.get(page_of(invoice, key)).context["rows"][0].who
+        assert (who.name, who.url) == ("eve", "")
+
+    def nothing(self, name, **kwargs):
+        raise NoReverseMatch(name)
 
     def test_a_context_that_is_no_object_is_shown_as_it_is(self, boss, customer, sql):
         invoice = Invoice.objects.create()
@@ -175,25 +189,19 @@ class TestTimeline:
         assert (row.who, row.context) == (None, [("context", "[1, 2]")])
 
     def test_what_is_not_tracked_says_so(self, boss, monkeypatch, db):
-        from pgtrigger_history.admin import HistoryAdmin
-
         class PlaceAdmin(HistoryAdmin, admin.ModelAdmin):
             pass
 
         monkeypatch.setitem(admin.site._registry, Place, PlaceAdmin(Place, admin.site))
         place = Place.objects.create()
-        from django.urls import clear_url_caches, set_urlconf
-
         request = boss.get("/admin/").wsgi_request
         with pytest.raises(NotTrackedError, match='Nothing is recorded of "ledger.Place"'):
             admin.site.get_model_admin(Place).history_view(request, str(place.pk))
-        clear_url_caches()
-        set_urlconf(None)
 
     @pytest.mark.parametrize("key", ["7777", "x", "9" * 40, "_00"])
     def test_what_never_was_is_not_found(self, boss, key):
         response = boss.get(f"{INVOICES}{key}/history/", follow=True)
-        assert "doesn’t exist" in messages(response)[0]
+        assert NOT_FOUND in messages(response)[0]
 
     def test_the_number_of_queries_is_the_same_for_many_events(
         self, boss, invoice, django_assert_num_queries, monkeypatch
@@ -369,7 +377,7 @@ class TestPermissions:
         page = type(admin.site.get_model_admin(Invoice))
         monkeypatch.setattr(page, "get_queryset", lambda self, request: Invoice.objects.none())
         for url in (page_of(invoice), revert_page(invoice.history.latest())):
-            assert "doesn’t exist" in messages(boss.get(url, follow=True))[0]
+            assert NOT_FOUND in messages(boss.get(url, follow=True))[0]
 
     def test_permission_for_an_object_holds_when_it_is_gone(self, boss, invoice, monkeypatch):
         event = invoice.history.latest()
@@ -393,7 +401,7 @@ class TestPermissions:
             page, "get_deleted_events", lambda self, request: Invoice.history.none()
         )
         assert names(boss.get(f"{INVOICES}deleted/")) == []
-        assert "doesn’t exist" in messages(boss.get(page_of(invoice, key), follow=True))[0]
+        assert NOT_FOUND in messages(boss.get(page_of(invoice, key), follow=True))[0]
 
     def test_fields_that_are_left_out_of_the_form_are_not_shown(self, boss, invoice, monkeypatch):
         page = type(admin.site.get_model_admin(Invoice))
@@ -456,8 +464,8 @@ class TestDeleted:
         assert names(boss.get(f"{CUSTOMERS}deleted/")) == []
 
     def test_those_that_went_with_a_truncation_are(self, boss, db, sql):
-        Seat.objects.create(row="A", number=1)
         Everything.objects.create()
+        connection.check_constraints()  # none are pending then
         sql("TRUNCATE ledger_everything")
         response = boss.get("/admin/ledger/everything/deleted/")
         assert len(names(response)) == 1
@@ -479,6 +487,14 @@ class TestDeleted:
     def test_a_place_that_is_none_is_not_found(self, boss, before):
         assert boss.get(f"{CUSTOMERS}deleted/", {"before": before}).status_code == 404
 
+    def test_of_a_model_that_stores_contexts_in_its_events(self, boss, invoice):
+        with context(user="cron"):
+            Payment.objects.create(invoice=invoice).delete()
+        response = boss.get("/admin/ledger/payment/deleted/")
+        assert [row["who"].name for row in response.context["rows"]] == ["cron"]
+        rows = boss.get(response.context["rows"][0]["url"]).context["rows"]
+        assert [row.who.name for row in rows] == ["cron", "cron"]
+
     def test_the_list_has_a_link_to_them_whatever_its_template(self, boss, monkeypatch, tmp_path):
         link = f'href="{CUSTOMERS}deleted/"'
         assert link in boss.get(CUSTOMERS).content.decode()
@@ -498,7 +514,7 @@ class TestDeleted:
         assert boss.get("/admin/ledger/account/deleted/").status_code == 404
         Account.objects.all().delete()
         response = boss.get(page_of(account, "1"), follow=True)
-        assert "doesn’t exist" in messages(response)[0]
+        assert NOT_FOUND in messages(response)[0]
 
     def test_what_its_name_needs_may_be_gone_too(self, boss, customer, monkeypatch):
         invoice = Invoice.objects.create(customer=customer)
@@ -589,13 +605,12 @@ class TestPuttingBack:
 
     def test_any_error_of_the_database_does(self, boss, changed, sql):
         event = changed.history.earliest()
-        sql("ALTER TABLE ledger_invoice ALTER COLUMN note TYPE varchar(3)")
-        Invoice.objects.update(note="n")
+        connection.check_constraints()  # none are pending then
         sql("ALTER TABLE ledger_invoice ALTER COLUMN total TYPE smallint")
         sql("ALTER TABLE ledger_invoiceevent DISABLE TRIGGER USER")
         sql("UPDATE ledger_invoiceevent SET total = 100000 WHERE pgh_id = %s", [event.pk])
         (said,) = messages(put_back(boss, event))
-        assert said == "Smallint out of range"
+        assert said == "smallint out of range"
         assert Invoice.objects.get().total == 50
 
     def test_what_it_belongs_to_may_be_gone(self, boss, invoice):
@@ -605,18 +620,16 @@ class TestPuttingBack:
         event = Payment.history.of(key).latest()
         (said,) = messages(put_back(boss, event))
         assert "DETAIL:" in said
-        assert 'is not present in table "ledger_invoice"' in said
+        assert "violates foreign key constraint" in said
         assert not Payment.objects.exists()
 
     def test_nothing_is_half_done(self, boss, changed, monkeypatch):
-        from django.db import DatabaseError
-
         def fail(*args):
             raise DatabaseError("no log today")
 
         page = type(admin.site.get_model_admin(Invoice))
         monkeypatch.setattr(page, "log_change", fail)
-        assert messages(put_back(boss, changed.history.earliest())) == ["No log today"]
+        assert messages(put_back(boss, changed.history.earliest())) == ["no log today"]
         assert Invoice.objects.get().total == 50
         assert changed.history.count() == 2
 
@@ -657,7 +670,7 @@ class TestPuttingBack:
             assert boss.get(f"{mine}{path}").status_code == 404
             assert boss.post(f"{mine}{path}").status_code == 404
         response = boss.get(f"{INVOICES}7777/history/ledger.invoiceevent/1/revert/", follow=True)
-        assert "doesn’t exist" in messages(response)[0]
+        assert NOT_FOUND in messages(response)[0]
 
 
 class TestEscaping:
@@ -695,8 +708,6 @@ class TestEscaping:
         assert 'href="javascript:' not in html
 
     def test_also_of_a_model_that_says_its_name_is_safe(self, boss, monkeypatch):
-        from django.utils.safestring import mark_safe
-
         monkeypatch.setattr(Customer, "__str__", lambda self: mark_safe(f"{SCRIPT}({self.pk})"))
         customer = Customer.objects.create()
         invoice = Invoice.objects.create(customer=customer)
@@ -756,7 +767,7 @@ class TestValues:
 class TestManyEvents:
     @pytest.fixture
     def many(self, invoice, sql):
-        """100,000 events of 1,000 invoices, 1,000 of this one's, and 5,000 deletions."""
+        """100,000 events of 1,000 invoices, 100 of this one's, and 200 deletions."""
         with connection.cursor() as cursor:
             cursor.execute(
                 """
@@ -783,28 +794,28 @@ class TestManyEvents:
             cursor.execute("ANALYZE ledger_invoiceevent")
         return invoice
 
-    @pytest.mark.parametrize(
-        "page", ["", "?field=note", "?label=update", "?user=(nobody)", "deleted"]
-    )
-    def test_a_page_reads_an_index_and_no_table(
-        self, boss, many, page, django_capture_on_commit_callbacks, settings
-    ):
-        from django.test.utils import CaptureQueriesContext
+    def test_a_page_reads_an_index_and_no_table(self, boss, many):
+        history = page_of(many)
+        for url, queries in {
+            history: 1,
+            f"{history}?label=update": 3,
+            f"{history}?field=note": 3,
+            f"{history}?user=(nobody)": 3,
+            f"{INVOICES}deleted/": 1,
+        }.items():
+            with CaptureQueriesContext(connection) as captured:
+                assert boss.get(url).context["rows"]
+            found = [
+                query["sql"] for query in captured if 'FROM "ledger_invoiceevent"' in query["sql"]
+            ]
+            assert len(found) == queries, url
+            for query in found:
+                plan = "\n".join(line for (line,) in self.explain(query))
+                assert "Seq Scan on ledger_invoiceevent" not in plan, plan
+                read = re.findall(r"actual time=\S+ rows=([\d.]+)", plan)
+                assert max(map(float, read)) <= 250, plan
 
-        url = f"{INVOICES}deleted/" if page == "deleted" else f"{page_of(many)}{page}"
-        with CaptureQueriesContext(
-            connection,
-        ) as captured:
-            assert boss.get(url).context["rows"]
-        queries = [
-            query["sql"] for query in captured if 'FROM "ledger_invoiceevent"' in query["sql"]
-        ]
-        assert 1 <= len(queries) <= 3
-        for query in queries:
-            with connection.cursor() as cursor:
-                cursor.execute(f"EXPLAIN (ANALYZE, FORMAT TEXT) {query}")
-                plan = "\n".join(line for (line,) in cursor.fetchall())
-            assert not re.search(r"Seq Scan on ledger_invoiceevent", plan), plan
-            assert max(map(float, re.findall(r"rows=(\d+)", plan.split("loops")[0]))) < 50_000
-            read = [float(n) for n in re.findall(r"actual time=\S+ rows=([\d.]+)", plan)]
-            assert max(read) <= 2000, plan
+    def explain(self, query):
+        with connection.cursor() as cursor:
+            cursor.execute(f"EXPLAIN (ANALYZE) {query}")
+            return cursor.fetchall()
