@@ -289,3 +289,11 @@ class TestRefusals:
     def test_an_unknown_storage(self):
         with pytest.raises(DeclarationError, match='"context" can be "table", "inline" or None'):
             pgtrigger_history.track(context="file", accessor="x")(Invoice)
+
+
+def test_events_of_deletions_have_an_index_where_deletions_are_recorded():
+    def has_it(events):
+        return [index.name for index in events._meta.indexes if index.condition]
+
+    assert has_it(Invoice.history.model) == ["invoiceevent_pgh_gone"]
+    assert has_it(Account.history.model) == []
