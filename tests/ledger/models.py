@@ -80,6 +80,15 @@ class Seat(models.Model):
     guest = models.TextField(default="")
 
 
+@pgtrigger_history.track(parents=["above", "twin"])
+class Division(models.Model):
+    """Two references to its own kind."""
+
+    name = models.TextField(default="")
+    above = models.ForeignKey("self", models.CASCADE, null=True, related_name="+")
+    twin = models.ForeignKey("self", models.CASCADE, null=True, related_name="+")
+
+
 class Place(models.Model):
     address = models.TextField(default="")
 

@@ -29,3 +29,11 @@ def invoice(customer):
 def told(events):
     """Label and operation of each event, in their order."""
     return [(event.pgh_label, event.pgh_operation) for event in events.order_by("pgh_id")]
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--screenshots",
+        metavar="DIRECTORY",
+        help="where to write pictures of the pages of the history in the admin",
+    )

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ledger.models import Customer, Invoice, Payment, Place, Tag
+from ledger.models import Customer, Division, Invoice, Payment, Place, Tag
 from pgtrigger_history import NotTrackedError, timeline
 
 
@@ -69,11 +69,27 @@ def test_it_can_be_narrowed(story):
     assert told(page) == [("InvoiceEvent", "update"), ("CustomerEvent", "update")]
 
 
-def test_a_page_takes_few_queries(story, django_assert_max_num_queries):
+def test_a_page_takes_few_queries(story, django_assert_max_num_queries, django_assert_num_queries):
     with django_assert_max_num_queries(6):
         timeline(story, related=True)
-    with django_assert_max_num_queries(3):
+    with django_assert_num_queries(1):
         timeline(story)
+    with django_assert_max_num_queries(3):
+        timeline(story, narrow=lambda events: events.labelled("update"))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_what_has_changed_does_not_depend_on_the_page(customer, size):
+    for name in "bcd":
+        customer.name = name
+        customer.save()
+    found, after = [], ""
+    while page := timeline(customer, size=size, after=after):
+        found += [entry.changes["name"] for entry in page]
+        after = page.cursor
+        if not after:
+            break
+    assert found == [("c", "d"), ("b", "c"), ("Ada", "b"), (None, "Ada")]
 
 
 @pytest.mark.parametrize("cursor", ["x", "e30x", "WzFd", "eyJhIjoxfQ"])
@@ -87,3 +103,18 @@ def test_what_is_not_tracked_has_none(db):
         timeline(Place.objects.create())
     with pytest.raises(TypeError, match="an object, or a model and a key"):
         timeline(model=Payment)
+
+
+def test_events_of_a_model_that_refers_to_the_object_twice_and_to_its_own_kind(db):
+    top, hub = Division.objects.create(name="top"), Division.objects.create(name="hub")
+    below = Division.objects.create(name="below", above=top, twin=hub)
+    below.name = "new"
+    below.save()
+    entries = timeline(top, related=True)
+    assert [(entry.event.pgh_obj_id, entry.event.pgh_label) for entry in entries] == [
+        (below.pk, "update"),
+        (below.pk, "insert"),
+        (top.pk, "insert"),
+    ]
+    assert entries[0].changes == {"name": ("below", "new")}
+    assert len(timeline(hub, related=True)) == 3

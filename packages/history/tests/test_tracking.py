@@ -3,8 +3,9 @@
 import datetime
 
 import pytest
+from django.apps.registry import Apps
 from django.contrib.auth.models import Group
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.db.models import F
 
 import pgtrigger
@@ -213,6 +214,26 @@ def test_events_cannot_be_changed_deleted_or_truncated(invoice, sql):
             sql(statement)
 
 
+OWN = Apps()
+
+
+class Stop(models.Model):
+    tour = models.ForeignKey("Tour", models.CASCADE)
+    place = models.ForeignKey("ledger.Place", models.CASCADE)
+
+    class Meta:
+        app_label = "unknown"
+        apps = OWN
+
+
+class Tour(models.Model):
+    links = models.ManyToManyField("ledger.Place", through=Stop)
+
+    class Meta:
+        app_label = "unknown"
+        apps = OWN
+
+
 class TestRefusals:
     def test_both_fields_and_exclude(self):
         with pytest.raises(DeclarationError, match='"fields" or "exclude", not both'):
@@ -226,6 +247,53 @@ class TestRefusals:
         with pytest.raises(DeclarationError, match='has an attribute "history" already'):
             pgtrigger_history.track(model_name="Second")(Invoice)
 
+    def test_an_abstract_model(self):
+        class Base(models.Model):
+            class Meta:
+                abstract = True
+
+        with pytest.raises(DeclarationError, match="abstract and has no table"):
+            pgtrigger_history.track()(Base)
+
+    def test_a_field_that_is_called_like_those_of_events(self):
+        kind = type(
+            "Clashing",
+            (models.Model,),
+            {
+                "__module__": __name__,
+                "pgh_total": models.IntegerField(),
+                "Meta": type("Meta", (), {"app_label": "unknown", "apps": Apps()}),
+            },
+        )
+        with pytest.raises(DeclarationError, match=r"pgh_total. begins with pgh_"):
+            pgtrigger_history.track()(kind)
+
+    @pytest.mark.parametrize(
+        ("name", "said"),
+        [
+            ("total", '"ledger.Invoice.total" is no many-to-many field'),
+            ("nothing", "Invoice has no field named 'nothing'"),
+        ],
+    )
+    def test_what_is_no_many_to_many_field(self, name, said):
+        with pytest.raises(DeclarationError, match=said):
+            pgtrigger_history.track(m2m=[name], accessor="other", model_name="Other")(Invoice)
+        assert not hasattr(Invoice, "other")
+
+    def test_a_link_that_has_a_model_of_its_own(self):
+        with pytest.raises(
+            DeclarationError, match="decorate auth.*with track|has a table of its own"
+        ):
+            pgtrigger_history.track(m2m=["links"], accessor="other", model_name="Other")(Tour)
+
     def test_an_unknown_storage(self):
         with pytest.raises(DeclarationError, match='"context" can be "table", "inline" or None'):
             pgtrigger_history.track(context="file", accessor="x")(Invoice)
+
+
+def test_events_of_deletions_have_an_index_where_deletions_are_recorded():
+    def has_it(events):
+        return [index.name for index in events._meta.indexes if index.condition]
+
+    assert len(has_it(Invoice.history.model)) == 1
+    assert has_it(Account.history.model) == []

@@ -15,6 +15,7 @@ from pgtrigger_history.errors import NotTrackedError as NotTrackedError
 from pgtrigger_history.errors import RevertError as RevertError
 from pgtrigger_history.events import Change as Change
 from pgtrigger_history.events import Event as Event
+from pgtrigger_history.events import EventManager as EventManager
 from pgtrigger_history.events import EventQuerySet as EventQuerySet
 from pgtrigger_history.manual import create_event as create_event
 from pgtrigger_history.middleware import HistoryMiddleware as HistoryMiddleware

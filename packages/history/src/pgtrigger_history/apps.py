@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.apps import AppConfig
 
-from pgtrigger_history import maintenance, signals
+from pgtrigger_history import commands, maintenance, signals
 
 
 class HistoryConfig(AppConfig):
@@ -17,3 +17,4 @@ class HistoryConfig(AppConfig):
     def ready(self) -> None:
         signals.connect()
         maintenance.allow_flush()
+        commands.make_contexts()

@@ -47,15 +47,15 @@ def states_sql(tracking: Tracking) -> str:
 
 
 def _then(
-    table: Any, moment: datetime.datetime, compiler: Any
+    table: Any, moment: datetime.datetime, compiler: Any, connection: Any
 ) -> tuple[str, str, list[Any]] | None:
     """What Django calls a table, what stands in its place, and its parameters."""
     tracking = complete_trackings().get(table.table_name)
     if tracking is None:
         return None
-    quoted = compiler.quote_name_unless_alias(table.table_name)
-    alias = quoted if table.table_alias == table.table_name else table.table_alias
-    now = quoted if alias == quoted else f"{quoted} {alias}"
+    # As each version of Django quotes them.
+    now, _ = BaseTable(table.table_name, table.table_alias).as_sql(compiler, connection)
+    alias, _ = BaseTable(table.table_alias, table.table_alias).as_sql(compiler, connection)
     return now, f"{states_sql(tracking)} {alias}", [moment]
 
 
@@ -67,7 +67,7 @@ class AsOfTable(BaseTable):
         self.moment = moment
 
     def as_sql(self, compiler: Any, connection: Any) -> Any:
-        found = _then(self, self.moment, compiler)
+        found = _then(self, self.moment, compiler, connection)
         return found[1:] if found else super().as_sql(compiler, connection)
 
     def relabeled_clone(self, change_map: Any) -> AsOfTable:
@@ -88,7 +88,7 @@ class AsOfJoin(Join):
 
     def as_sql(self, compiler: Any, connection: Any) -> Any:
         text, parameters = super().as_sql(compiler, connection)
-        found = _then(self, self.moment, compiler)
+        found = _then(self, self.moment, compiler, connection)
         if found is None:
             return text, parameters
         now, then, moments = found

@@ -26,13 +26,22 @@ STORED: Final = "pgtrigger.context_stored"
 
 KEPT: Final = "_pgh_kept"
 
-VARIABLES: Final = {
-    PLACE: "REGCLASS",
-    KEPT: "BOOLEAN",
-    CONTEXT: "TEXT",
-    CONTEXT_ID: "BIGINT",
-    _CONTEXT_PLACE: "REGCLASS",
-}
+
+def variables(context: str, *, moves_rows: bool) -> list[tuple[str, str]]:
+    """The variables of the function, as ``(name, type)`` pairs.
+
+    Args:
+        context: the variable with the context, or nothing.
+        moves_rows: whether the function looks, row by row, where keys have gone.
+    """
+    found = [(PLACE, "REGCLASS")]
+    if moves_rows:
+        found.append((KEPT, "BOOLEAN"))
+    if context:
+        found.append((CONTEXT, "TEXT"))
+    if context == CONTEXT_ID:
+        found += [(CONTEXT_ID, "BIGINT"), (_CONTEXT_PLACE, "REGCLASS")]
+    return found
 
 
 @dataclass(frozen=True)
@@ -166,7 +175,7 @@ def _find_elsewhere(db_table: str, variable: str) -> str:
             "AS whole WHERE whole.oid = pg_catalog.pg_partition_root(TG_RELID)"
         )
         found = f"coalesce(pg_catalog.to_regclass(({root}) || {relation}), {found})"
-    message = sql.string(f"pgtrigger: history of %I.%I needs table {quoted}, which is not there")
+    message = sql.string(f"pgtrigger: history of %s.%s needs table {quoted}, which is not there")
     hint = sql.string(
         "Migrate this schema, or put the schema that has the table into the search path."
     )
@@ -174,7 +183,7 @@ def _find_elsewhere(db_table: str, variable: str) -> str:
         f"IF {variable} IS NULL THEN\n    {variable} := {found};\n"
         f"    IF {variable} IS NULL THEN\n"
         "        RAISE EXCEPTION USING ERRCODE = '42P01', HINT = "
-        f"{hint},\n            MESSAGE = pg_catalog.format({message}, TG_TABLE_SCHEMA, "
+        f"{hint},\n            MESSAGE = format({message}, TG_TABLE_SCHEMA, "
         "TG_TABLE_NAME);\n"
         "    END IF;\nEND IF;"
     )

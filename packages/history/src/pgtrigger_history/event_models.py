@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from django.db import models
+from django.db.backends.utils import names_digest
 
 from pgtrigger.columns import columns_of, concrete_field
 from pgtrigger.declaration import Model
@@ -25,6 +26,7 @@ from pgtrigger_history.fields import (
 )
 from pgtrigger_history.partitions import partitioned_by
 from pgtrigger_history.protection import EventProtection
+from pgtrigger_history.reverting import GONE
 from pgtrigger_history.trackings import Tracking
 
 Storage = Literal["table", "inline"]
@@ -87,8 +89,8 @@ def make_event_model(
         "get_latest_by": "pgh_id",
         "default_permissions": ("view",),
         "indexes": [
-            models.Index(fields=columns, name=_index_name(name, number))
-            for number, columns in enumerate(indexes, 1)
+            *(models.Index(fields=columns) for columns in indexes),
+            *([] if owner else _deletions(f"{model._meta.app_label}.{name}", wanted)),
         ],
         "triggers": [EventProtection(name="append_only")] if append_only else [],
         **meta,
@@ -156,7 +158,12 @@ def _reference(model: Model, accessor: str) -> Any:
     )
 
 
-def _index_name(name: str, number: int) -> str:
-    """At most 30 characters, as Django wants it, and the same at every start."""
-    room = models.Index.max_name_length - len(f"_pgh_{number}")
-    return f"{name.lower()[:room]}_pgh_{number}"
+def _deletions(label: str, wanted: Sequence[Tracker]) -> list[models.Index]:
+    """What finds deleted objects without a look at all events. Others do not pay for it."""
+    if not any(each.operation and "DELETE" in each.operation.names for each in wanted):
+        return []
+    gone = models.Q(pgh_operation__in=GONE)
+    # One with a condition must have a name, which no other model's may have.
+    room = models.Index.max_name_length - len("_123456_gone")
+    name = f"{label.lower().replace('.', '_')[:room]}_{names_digest(label, length=6)}_gone"
+    return [models.Index(fields=["pgh_id"], name=name, condition=gone)]

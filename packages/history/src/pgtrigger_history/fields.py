@@ -56,9 +56,6 @@ class TransactionIdField(models.Field):  # type: ignore[type-arg]  # at run time
         # A text without a type, which the server reads as what it is compared with.
         return None if value is None else str(int(value))
 
-    def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:
-        return "%s::xid8"
-
     def to_python(self, value: Any) -> int | None:
         return None if value is None else int(value)
 

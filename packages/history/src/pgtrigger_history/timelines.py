@@ -11,13 +11,13 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from binascii import Error as NotBase64
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import models, router
 
 from pgtrigger.columns import concrete_field
 from pgtrigger_history.errors import NotTrackedError
-from pgtrigger_history.events import Diff, EventQuerySet, diffs
+from pgtrigger_history.events import Diff, EventQuerySet, diff, diffs
 from pgtrigger_history.fields import CONTEXT
 from pgtrigger_history.trackings import Tracking, trackings, trackings_of
 
@@ -106,41 +106,84 @@ def timeline(
             f'Nothing is recorded of "{model._meta.label}": decorate it with track().'
         )
     places = _places(after, sources)
-    found = [
-        [(event, name, tracking) for event in _latest(events, places.get(name), narrow)[: size + 1]]
-        for name, (tracking, events) in sources.items()
+    found = {
+        name: [*_latest(source.events, places.get(name), narrow)[: size + 1]]
+        for name, source in sources.items()
         if places.get(name, 0) is not None
-    ]
+    }
     # Within a model, the order is that of the keys, whatever the clock did.
     merged = [
-        *heapq.merge(*found, key=lambda entry: entry[0].pgh_created_at.timestamp(), reverse=True)
+        *heapq.merge(
+            *([(event, name) for event in events] for name, events in found.items()),
+            key=lambda entry: entry[0].pgh_created_at.timestamp(),
+            reverse=True,
+        )
     ]
     page = merged[:size]
     cursor = _cursor(places, page, merged, sources) if len(merged) > size else ""
-    return Page(_entries(page), cursor)
+    changes: dict[tuple[str, Any], Diff] = {}
+    for name, events in found.items():
+        shown = [event for event, its in page if its == name]
+        if sources[name].is_own and narrow is None:
+            # All events of one object: each has the one before it behind it.
+            pairs = zip(shown, [*events[1:], None], strict=False)
+            told = [(event, diff(event, before)) for event, before in pairs]
+        else:
+            told = diffs(shown)
+        changes |= {(name, event.pk): changed for event, changed in told}
+    return Page(
+        [Entry(event, changes[name, event.pk], sources[name].tracking) for event, name in page],
+        cursor,
+    )
 
 
-def _sources(
-    model: type[models.Model], key: Any, database: str, *, related: bool
-) -> dict[str, tuple[Tracking, Any]]:
-    """The querysets that a timeline is made of, by the labels of their models."""
-    own = [(tracking, tracking.key) for tracking in trackings_of(model) if not tracking.owner]
+def timeline_trackings(model: type[models.Model], *, related: bool = False) -> list[Tracking]:
+    """What the timeline of an object is made of.
+
+    Args:
+        model: the model of the object.
+        related: with what belongs to it, as for `timeline`.
+    """
+    return [*dict.fromkeys(tracking for tracking, _ in _trackings(model, related=related))]
+
+
+class _Source(NamedTuple):
+    """The events of one model in a timeline; whether they are those of its object."""
+
+    tracking: Tracking
+    events: Any
+    is_own: bool
+
+
+def _trackings(
+    model: type[models.Model], *, related: bool
+) -> list[tuple[Tracking, tuple[str, ...]]]:
+    """What a timeline is made of, and the attributes of its events that name the object."""
+    found = [(tracking, tracking.key) for tracking in trackings_of(model) if not tracking.owner]
     if related:
-        own += [
+        found += [
             (tracking, (concrete_field(tracking.model, name).attname,))
             for tracking in trackings()
             for name in tracking.parents
             if _refers(tracking, name, model)
         ]
-    return {
-        tracking.event_model._meta.label_lower: (
-            tracking,
-            tracking.all_events(database).filter(
-                **dict(zip(names, key if len(names) > 1 else (key,), strict=True))
-            ),
-        )
-        for tracking, names in own
-    }
+    return found
+
+
+def _sources(
+    model: type[models.Model], key: Any, database: str, *, related: bool
+) -> dict[str, _Source]:
+    """The querysets that a timeline is made of, by the labels of their models."""
+    found: dict[str, _Source] = {}
+    for tracking, names in _trackings(model, related=related):
+        label = tracking.event_model._meta.label_lower
+        values = key if len(names) > 1 else (key,)
+        events = tracking.all_events(database).filter(**dict(zip(names, values, strict=True)))
+        if known := found.get(label):  # two foreign keys to the object, or one to its own model
+            found[label] = _Source(tracking, known.events | events, is_own=False)
+        else:
+            found[label] = _Source(tracking, events, is_own=names == tracking.key)
+    return found
 
 
 def _latest(events: EventQuerySet, before: int | None, narrow: Narrow | None) -> Any:
@@ -159,28 +202,16 @@ def _refers(tracking: Tracking, name: str, model: type[models.Model]) -> bool:
     return bool(concrete and concrete._meta.concrete_model is model._meta.concrete_model)
 
 
-def _entries(page: Sequence[tuple[Any, str, Tracking]]) -> list[Entry]:
-    by_kind: dict[str, list[Any]] = {}
-    for event, name, _ in page:
-        by_kind.setdefault(name, []).append(event)
-    changes = {
-        (name, event.pk): changed
-        for name, events in by_kind.items()
-        for event, changed in diffs(events)
-    }
-    return [Entry(event, changes[name, event.pk], tracking) for event, name, tracking in page]
-
-
 def _cursor(
     before: Mapping[str, int | None],
-    page: Sequence[tuple[Any, str, Tracking]],
-    merged: Sequence[tuple[Any, str, Tracking]],
+    page: Sequence[tuple[Any, str]],
+    merged: Sequence[tuple[Any, str]],
     sources: Mapping[str, Any],
 ) -> str:
     """Where the next page begins in each model; None where there is nothing more."""
     places = {**before}
-    left = {name for _, name, _ in merged[len(page) :]}
-    for event, name, _ in page:
+    left = {name for _, name in merged[len(page) :]}
+    for event, name in page:
         places[name] = event.pgh_id
     for name in sources:
         if name not in left:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal, TypeVar
+from copy import copy
+from typing import Any, Final, Literal, TypeVar
 
+from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 
 import pgtrigger
 from pgtrigger.clauses import Level
 from pgtrigger.columns import columns_of, concrete_field
 from pgtrigger.declaration import Model
-from pgtrigger.errors import DeclarationError
+from pgtrigger.errors import DeclarationError, FieldLookupError
 from pgtrigger.registry import register
 from pgtrigger_history.declarations import DeleteEvent, InsertEvent, Tracker, UpdateEvent
 from pgtrigger_history.event_models import Storage, make_event_model
@@ -20,6 +22,8 @@ from pgtrigger_history.trackings import Tracking, link_names
 from pgtrigger_history.triggers import History, Rows
 
 M = TypeVar("M", bound=type[models.Model])
+
+_EVERYTHING: Final = (InsertEvent(), UpdateEvent(), DeleteEvent())
 
 
 def track(
@@ -74,7 +78,13 @@ def track(
     """
 
     def decorate(model: M) -> M:
-        wanted = [*events] or [InsertEvent(), UpdateEvent(), DeleteEvent()]
+        if model._meta.abstract:
+            raise DeclarationError(
+                f'"{model.__name__}" is abstract and has no table: decorate its children with '
+                f"track()."
+            )
+        tables = {name: _automatic_table(model, name) for name in m2m}
+        wanted = [copy(event) for event in events or _EVERYTHING]
         for each in wanted:
             each.row = each.row or row
         tracking = make_event_model(
@@ -90,8 +100,16 @@ def track(
             meta=meta or {},
         )
         _add_triggers(model, tracking, wanted, level)
-        for name in m2m:
-            _track_links(model, name, level, context, append_only=append_only, partition=partition)
+        for field, table in tables.items():
+            _track_links(
+                model,
+                field,
+                table,
+                level,
+                context,
+                append_only=append_only,
+                partition=partition,
+            )
         return model
 
     return decorate
@@ -139,17 +157,12 @@ def _trigger_name(tracking: Tracking, event: Tracker) -> str:
     return f"{tracking.accessor or 'history'}_{name}"
 
 
-def _track_links(
-    model: Model,
-    name: str,
-    level: Level,
-    storage: Storage | None,
-    *,
-    append_only: bool,
-    partition: str | None,
-) -> None:
-    """Record the links of a many-to-many field, through a proxy of its automatic table."""
-    field: Any = model._meta.get_field(name)
+def _automatic_table(model: Model, name: str) -> Any:
+    """The model of the table of a many-to-many field."""
+    try:
+        field: Any = model._meta.get_field(name)
+    except FieldDoesNotExist as error:
+        raise FieldLookupError(f'track() of "{model._meta.label}": {error}.') from error
     if not field.many_to_many or field.auto_created:
         raise DeclarationError(f'"{model._meta.label}.{name}" is no many-to-many field.')
     through = field.remote_field.through
@@ -158,6 +171,20 @@ def _track_links(
             f'"{model._meta.label}.{name}" has a table of its own model: decorate '
             f"{through if isinstance(through, str) else through._meta.label} with track()."
         )
+    return through
+
+
+def _track_links(
+    model: Model,
+    name: str,
+    through: Any,
+    level: Level,
+    storage: Storage | None,
+    *,
+    append_only: bool,
+    partition: str | None,
+) -> None:
+    """Record the links of a many-to-many field, through a proxy of its automatic table."""
     base = f"{model.__name__}{name.title().replace('_', '')}"
     options = {"app_label": model._meta.app_label, "proxy": True, "triggers": []}
     attributes = {"__module__": model.__module__, "Meta": type("Meta", (), options)}

@@ -128,7 +128,10 @@ class History(pgtrigger.Composer):
         return pgtrigger.AnyChange(*names) if names else Condition("FALSE")
 
     def get_declare(self, model: Model) -> Iterable[tuple[str, str]]:
-        return [*super().get_declare(model), *body.VARIABLES.items()]
+        assert self.operation is not None
+        moves_rows = self.get_level() == pgtrigger.Row and "UPDATE" in self.operation.names
+        context = self._filling(model).context
+        return [*super().get_declare(model), *body.variables(context, moves_rows=moves_rows)]
 
     def render_func(self, model: Model) -> str:
         assert self.operation is not None

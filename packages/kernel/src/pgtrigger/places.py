@@ -9,6 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from django.db import models
+
 from pgtrigger.declaration import Model
 from pgtrigger.trigger import Trigger
 
@@ -52,6 +54,8 @@ def place_of(model: Model, trigger: Trigger) -> Place | None:
 def _file(kind: type) -> str | None:
     if kind.__module__.partition(".")[0] in ("builtins", "django"):
         return None
+    if not issubclass(kind, models.Model):
+        return None  # mixed in by somebody else, perhaps into a model that has no source
     try:
         return inspect.getsourcefile(kind)
     except (OSError, TypeError):

@@ -30,7 +30,7 @@ def tie_links(
     for app_label, operations in generated.items():
         for operation in operations:
             if isinstance(operation, CreateModel) and operation.options.get("proxy"):
-                for owner, field in _fields_of(operation.bases, new):
+                for owner, field in _fields_of(operation.bases or (), new):
                     _add(operation, OperationDependency(*owner, field, _CREATE))
             elif isinstance(operation, DeleteModel):
                 state = old.get((app_label, operation.name_lower))

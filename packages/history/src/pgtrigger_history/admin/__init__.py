@@ -1,0 +1,3 @@
+"""The history of objects in Django's admin. Django manual: "The Django admin site"."""
+
+from pgtrigger_history.admin.options import HistoryAdmin as HistoryAdmin
