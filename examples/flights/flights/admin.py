@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 
 import pgtrigger
 from flights.models import Airline, Airport, DelayRevision, Flight, Plane
+from pgtrigger_history.admin import HistoryAdmin
 
 
 class Refusals(admin.ModelAdmin):
@@ -100,8 +101,8 @@ class DelayRevisionInline(admin.TabularInline):
 
 
 @admin.register(Flight)
-class FlightAdmin(Large):
-    """One query for a page of flights, with what they refer to."""
+class FlightAdmin(HistoryAdmin, Large):
+    """One query for a page of flights, with what they refer to. The history has each change."""
 
     list_display = [
         "code",

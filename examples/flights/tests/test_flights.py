@@ -140,6 +140,8 @@ for page in (
     "/flights/flight/add/",
     f"/flights/flight/{landed}/change/",
     f"/flights/flight/{landed}/delete/",
+    f"/flights/flight/{landed}/history/",
+    "/flights/flight/deleted/",
     "/flights/plane/",
     "/flights/plane/add/",
     "/flights/airport/",
@@ -167,6 +169,8 @@ cancelled = Flight.objects.filter(departure_time=None).latest("id").pk
 browser.post(f"/flights/flight/{cancelled}/delete/", {"post": "yes"})
 event = Flight.history.of(cancelled).latest()
 report["event"] = event.pgh_label, event.pgh_context.data
+deleted = browser.get("/flights/flight/deleted/").content.decode()
+report["gone"] = f"/flights/flight/{cancelled}/history/" in deleted
 report["tester"] = get_user_model().objects.get().pk, cancelled
 print("REPORT", json.dumps(report))
 """
@@ -189,6 +193,7 @@ def test_admin_pages_take_few_queries_and_show_what_a_trigger_refuses(flights):
         ],
     }
     user, flight = report["tester"]
+    assert report["gone"]
     url = f"/flights/flight/{flight}/delete/"
     assert report["event"] == ["delete", {"user": user, "url": url, "method": "POST"}]
 
