@@ -217,4 +217,5 @@ def by_hand(name: str, *, compares: bool = True, logged: bool = False) -> Flight
 def create_contexts() -> None:
     from pgtrigger_history.models import Context  # noqa: PLC0415  # wants apps
 
-    create(Context)
+    if Context._meta.db_table not in connection.introspection.table_names():
+        create(Context)

@@ -18,7 +18,6 @@ from flight_tables import (
     untracked,
 )
 from history_peers import by_pghistory
-from history_use import run_use
 from measure import Clock, Line, Samples, Scale, added, growth, rounds
 from tables import execute, reconnect
 
@@ -79,12 +78,13 @@ def run(scale: Scale) -> Iterator[Line]:
     reconnect()
     load_source(scale.pick(1_000_000, 4_000))
     create_contexts()
-    yield from run_bulk(scale)
-    yield from run_use(scale)
+    # How many rounds; of large statements the warm-up counts too.
+    yield from run_bulk(
+        scale.pick({20_000: 7, FLIGHTS: 1, 1_000_000: 0}, {1_000: 1, 2_000: 1, 4_000: 1})
+    )
 
 
-def run_bulk(scale: Scale) -> Iterator[Line]:
-    sizes = scale.pick({20_000: 9, FLIGHTS: 3, 1_000_000: 2}, {1_000: 1, 2_000: 1, 4_000: 1})
+def run_bulk(sizes: dict[int, int]) -> Iterator[Line]:
     tables = make_tables()
     measured: dict[int, dict[str, dict[str, Samples]]] = {}
     for rows, number in sizes.items():
@@ -141,8 +141,8 @@ def measure(
             execute(CONTEXT)
         for operation in OPERATIONS:
             statement = table.statement(operation, 1, rows)
-            # The first round is a warm-up.
-            samples = found[operation][name] if turns[name] else Samples()
+            counts = turns[name] or rows >= FLIGHTS
+            samples = found[operation][name] if counts else Samples()
             clock.time(lambda statement=statement: execute(statement), samples)
         turns[name] += 1
         table.empty()

@@ -11,7 +11,16 @@ from typing import Any
 from django.db import connection
 from django.db.models import F
 from django.utils import timezone
-from flight_tables import FLIGHTS, FlightTable, by_hand, by_us, fill, untracked
+from flight_tables import (
+    FLIGHTS,
+    FlightTable,
+    by_hand,
+    by_us,
+    create_contexts,
+    fill,
+    load_source,
+    untracked,
+)
 from history_peers import ask
 from measure import Clock, Line, Samples, Scale, duration, relative, rounds
 from saves import AROUND, AUTOCOMMIT, TRANSACTION, Around, time_saves
@@ -38,7 +47,10 @@ CONTENDERS: dict[str, Around] = {
 }
 
 
-def run_use(scale: Scale) -> Iterator[Line]:
+def run(scale: Scale) -> Iterator[Line]:
+    reconnect()
+    load_source(scale.pick(FLIGHTS, 4_000))
+    create_contexts()
     yield from saves(scale)
     yield from durable_saves(scale)
     yield from peers(scale)

@@ -2,7 +2,7 @@
 
 ::
 
-    hatch run bench                      # everything, which takes about 15 minutes
+    hatch run bench                      # everything, which takes about half an hour
     hatch run bench row_cost ignore      # some subjects
     hatch run bench --quick              # small sizes and few rounds: does it run? no figures
 
@@ -36,6 +36,7 @@ SUBJECTS = (
     "softdelete",
     "search",
     "history",
+    "history_use",
     "startup",
     "catalog",
     "ignore",
