@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 from django.db import IntegrityError, connection, transaction
-from django.db.models import F
+from django.db.models import F, Value
 
 import pgtrigger
 import pgtrigger_history
@@ -212,6 +212,16 @@ def test_events_cannot_be_changed_deleted_or_truncated(invoice, sql):
             transaction.atomic(),
         ):
             sql(statement)
+
+
+def test_transactions_are_written_and_compared_by_django(invoice):
+    event = invoice.history.latest()
+    assert Invoice.history.filter(pgh_transaction=event.pgh_transaction).exists()
+    field = Invoice.history.model._meta.get_field("pgh_transaction")
+    compiler = Invoice.history.all().query.get_compiler("default")
+    assert field.get_placeholder_sql("7", compiler, connection) == ("%s::xid8", ("7",))
+    sql, parameters = field.get_placeholder_sql(Value("7"), compiler, connection)
+    assert (sql, [*parameters]) == ("(%s)::xid8", ["7"])
 
 
 class TestRefusals:

@@ -59,6 +59,13 @@ class TransactionIdField(models.Field):  # type: ignore[type-arg]  # at run time
     def get_placeholder(self, value: Any, compiler: Any, connection: Any) -> str:
         return "%s::xid8"
 
+    def get_placeholder_sql(self, value: Any, compiler: Any, connection: Any) -> Any:
+        # What Django asks from 6.1 on.
+        if hasattr(value, "as_sql"):
+            text, parameters = compiler.compile(value)
+            return f"({text})::xid8", parameters
+        return "%s::xid8", (value,)
+
     def to_python(self, value: Any) -> int | None:
         return None if value is None else int(value)
 
