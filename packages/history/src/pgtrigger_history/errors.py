@@ -5,6 +5,7 @@
     HistoryError (PgTriggerError)
     ├── ContextError (ValueError)        what cannot be stored as a context, or is in none
     ├── NotTrackedError (ValueError)     a model, field or row that the events do not tell of
+    ├── PartitionError (ValueError)      a table of events that is not partitioned, or not so
     └── RevertError (ValueError)         a row that cannot be put back as an event has it
 """
 
@@ -23,6 +24,10 @@ class ContextError(HistoryError, ValueError):
 
 class NotTrackedError(HistoryError, ValueError):
     """Nothing, or not enough, is recorded of a model, a field or a row."""
+
+
+class PartitionError(HistoryError, ValueError):
+    """A table of events is not partitioned, or its partitions are in the way."""
 
 
 class RevertError(HistoryError, ValueError):

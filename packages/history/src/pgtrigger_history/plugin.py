@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pgtrigger.hookspecs import hookimpl
+from pgtrigger.hookspecs import Subcommand, hookimpl
 from pgtrigger.trigger import Trigger
+from pgtrigger_history import subcommands
 from pgtrigger_history.triggers import History
 
 
@@ -13,3 +14,9 @@ from pgtrigger_history.triggers import History
 def pgtrigger_register_trigger_types() -> Iterable[type[Trigger]]:
     """``pgtrigger.History``."""
     return [History]
+
+
+@hookimpl
+def pgtrigger_register_subcommands() -> Iterable[type[Subcommand]]:
+    """``manage.py pgtrigger history``."""
+    return [subcommands.History]
