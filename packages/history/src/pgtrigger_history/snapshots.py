@@ -42,6 +42,7 @@ def record_rows(
     where: str,
     parameters: Sequence[Any] = (),
     operation: str = "",
+    order: Sequence[str] = (),
 ) -> list[int]:
     """Write an event for each row that meets a condition, in one statement.
 
@@ -52,6 +53,7 @@ def record_rows(
         where: an SQL expression, in which the rows are called `ROW`.
         parameters: for its placeholders.
         operation: what the events say of themselves; by default that nothing has happened.
+        order: SQL expressions for the order in which the rows get their events.
 
     Returns:
         The keys of the events.
@@ -71,6 +73,8 @@ def record_rows(
     )
     # Ours is text of the project's own; the condition has the placeholders.
     text = (query + ", ".join(values)).replace("%", "%%") + f" FROM {table} AS {ROW} WHERE {where}"
+    if order:
+        text += f" ORDER BY {', '.join(order)}".replace("%", "%%")
     with connections[database].cursor() as cursor:
         cursor.execute(f"{text} RETURNING pgh_id", [*parameters])
         return [key for (key,) in cursor.fetchall()]
