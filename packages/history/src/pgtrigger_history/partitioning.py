@@ -212,6 +212,16 @@ class Partitioning:
             else:
                 cursor.execute(f"DROP TABLE {partition.relation}")
 
+    def remove_empty(self, partition: Partition) -> bool:
+        """Drop a partition if it has no events. Tells whether it had none."""
+        with self._alone() as cursor:
+            cursor.execute(f"LOCK TABLE {partition.relation} IN ACCESS EXCLUSIVE MODE")
+            cursor.execute(f"SELECT EXISTS (SELECT FROM {partition.relation})")
+            (used,) = cursor.fetchone()
+            if not used:
+                cursor.execute(f"DROP TABLE {partition.relation}")
+        return not used
+
     @contextmanager
     def _alone(self) -> Generator[Any]:
         """A transaction in which nobody else changes partitions or triggers."""

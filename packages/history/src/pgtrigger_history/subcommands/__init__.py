@@ -11,8 +11,9 @@ from pgtrigger.management.subcommand import add_django_options
 from pgtrigger_history.subcommands.action import Action
 from pgtrigger_history.subcommands.backfill import Backfill
 from pgtrigger_history.subcommands.partitions import Partitions
+from pgtrigger_history.subcommands.prune import Prune
 
-ACTIONS: Final[tuple[type[Action], ...]] = (Backfill, Partitions)
+ACTIONS: Final[tuple[type[Action], ...]] = (Backfill, Prune, Partitions)
 
 
 class History:
