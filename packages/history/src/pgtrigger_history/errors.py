@@ -6,6 +6,7 @@
     ├── ContextError (ValueError)        what cannot be stored as a context, or is in none
     ├── NotTrackedError (ValueError)     a model, field or row that the events do not tell of
     ├── PartitionError (ValueError)      a table of events that is not partitioned, or not so
+    ├── RedactionError (ValueError)      what cannot be taken out of the events of an object
     └── RevertError (ValueError)         a row that cannot be put back as an event has it
 """
 
@@ -28,6 +29,10 @@ class NotTrackedError(HistoryError, ValueError):
 
 class PartitionError(HistoryError, ValueError):
     """A table of events is not partitioned, or its partitions are in the way."""
+
+
+class RedactionError(HistoryError, ValueError):
+    """A field, a key or a value by which events cannot be redacted."""
 
 
 class RevertError(HistoryError, ValueError):

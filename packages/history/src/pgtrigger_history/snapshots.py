@@ -34,6 +34,22 @@ known AS (
 )"""
 
 
+def context_queries(*, stores: bool) -> str:
+    """Queries for a ``WITH``, which find the context of the session; `context_value` uses them.
+
+    Args:
+        stores: whether it goes into the table of contexts.
+    """
+    return f"given AS ({_GIVEN})" + (f", {_STORED}" if stores else "")
+
+
+def context_value(*, stores: bool) -> str:
+    """The context: the key of the row, or the data."""
+    if stores:
+        return "(SELECT id FROM known UNION ALL SELECT id FROM added)"
+    return "(SELECT data FROM given)"
+
+
 def record_rows(
     tracking: Tracking,
     database: str,
@@ -62,12 +78,9 @@ def record_rows(
     table = sql.quote_relation(tracking.model._meta.db_table)
     recording = filling.recording("NEW", sql.string(operation), "")
     stores = filling.context == CONTEXT_ID
-    found = "(SELECT data FROM given)"
-    if stores:
-        found = "(SELECT id FROM known UNION ALL SELECT id FROM added)"
-    values = recording.values(Names(TABLES.old, TABLES.new, found))
+    values = recording.values(Names(TABLES.old, TABLES.new, context_value(stores=stores)))
     query = (
-        f"WITH given AS ({_GIVEN})" + (f", {_STORED}" if stores else "") + "\n"
+        f"WITH {context_queries(stores=stores)}\n"
         f"INSERT INTO {sql.quote_relation(tracking.event_model._meta.db_table)} "
         f"({', '.join(recording.columns)})\nSELECT "
     )

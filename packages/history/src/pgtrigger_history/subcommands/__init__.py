@@ -12,8 +12,9 @@ from pgtrigger_history.subcommands.action import Action
 from pgtrigger_history.subcommands.backfill import Backfill
 from pgtrigger_history.subcommands.partitions import Partitions
 from pgtrigger_history.subcommands.prune import Prune
+from pgtrigger_history.subcommands.redact import Redact
 
-ACTIONS: Final[tuple[type[Action], ...]] = (Backfill, Prune, Partitions)
+ACTIONS: Final[tuple[type[Action], ...]] = (Backfill, Prune, Partitions, Redact)
 
 
 class History:
