@@ -13,8 +13,9 @@ from pgtrigger_history.subcommands.backfill import Backfill
 from pgtrigger_history.subcommands.partitions import Partitions
 from pgtrigger_history.subcommands.prune import Prune
 from pgtrigger_history.subcommands.redact import Redact
+from pgtrigger_history.subcommands.stats import Stats
 
-ACTIONS: Final[tuple[type[Action], ...]] = (Backfill, Prune, Partitions, Redact)
+ACTIONS: Final[tuple[type[Action], ...]] = (Backfill, Prune, Partitions, Redact, Stats)
 
 
 class History:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import ArgumentParser
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django.core.management.base import BaseCommand
 from django.db import connections
@@ -17,6 +17,8 @@ from pgtrigger.management.subcommand import DatabaseSubcommand, number
 from pgtrigger.runtime import schema
 from pgtrigger_history.selection import chosen_trackings
 from pgtrigger_history.trackings import Tracking
+
+_UNITS: Final = ("bytes", "kB", "MB", "GB", "TB")
 
 
 class Action(DatabaseSubcommand):
@@ -86,3 +88,11 @@ def progress(
 
 def _silence(done: int, text: str) -> None:
     """Say nothing."""
+
+
+def bytes_text(size: int) -> str:
+    """A number of bytes, for people."""
+    amount, unit = float(size), 0
+    while amount >= 10240 and unit < len(_UNITS) - 1:
+        amount, unit = amount / 1024, unit + 1
+    return f"{amount:,.0f} {_UNITS[unit]}"

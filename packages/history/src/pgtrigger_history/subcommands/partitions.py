@@ -12,11 +12,10 @@ from django.core.management.base import BaseCommand
 from pgtrigger.management.output import write_json, write_table
 from pgtrigger_history.partitioning import Partition, Partitioning
 from pgtrigger_history.partitions import AHEAD, Partitioned
-from pgtrigger_history.subcommands.action import Action, say
+from pgtrigger_history.subcommands.action import Action, bytes_text, say
 from pgtrigger_history.trackings import Tracking
 
 _COLUMNS = ("PARTITION", "FROM", "BEFORE", "ROWS", "SIZE")
-_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 class Partitions(Action):
@@ -108,22 +107,14 @@ def _count(text: str) -> int:
 def _row(partition: Partition) -> list[str]:
     rows = "" if partition.rows < 0 else f"{partition.rows:,}"
     if partition.default:
-        return [partition.name, "default", "", rows, size_text(partition.size)]
+        return [partition.name, "default", "", rows, bytes_text(partition.size)]
     return [
-        partition.name, _day(partition.start), _day(partition.end), rows, size_text(partition.size)
+        partition.name, _day(partition.start), _day(partition.end), rows, bytes_text(partition.size)
     ]  # fmt: skip
 
 
 def _day(moment: datetime.datetime | None) -> str:
     return f"{moment:%Y-%m-%d}" if moment else "unlimited"
-
-
-def size_text(size: int) -> str:
-    """A number of bytes, for people."""
-    amount, unit = float(size), 0
-    while amount >= 10240 and unit < len(_UNITS) - 1:
-        amount, unit = amount / 1024, unit + 1
-    return f"{amount:,.0f} {_UNITS[unit]}"
 
 
 def _as_json(database: str, tracking: Tracking, partition: Partition) -> dict[str, Any]:
