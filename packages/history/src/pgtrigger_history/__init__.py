@@ -9,6 +9,7 @@ from pgtrigger_history.declarations import DeleteEvent as DeleteEvent
 from pgtrigger_history.declarations import InsertEvent as InsertEvent
 from pgtrigger_history.declarations import ManualEvent as ManualEvent
 from pgtrigger_history.declarations import UpdateEvent as UpdateEvent
+from pgtrigger_history.errors import ArchiveError as ArchiveError
 from pgtrigger_history.errors import ContextError as ContextError
 from pgtrigger_history.errors import HistoryError as HistoryError
 from pgtrigger_history.errors import NotTrackedError as NotTrackedError

@@ -3,6 +3,7 @@
 ::
 
     HistoryError (PgTriggerError)
+    ├── ArchiveError (ValueError)        values of a removed field that cannot be kept
     ├── ContextError (ValueError)        what cannot be stored as a context, or is in none
     ├── NotTrackedError (ValueError)     a model, field or row that the events do not tell of
     ├── PartitionError (ValueError)      a table of events that is not partitioned, or not so
@@ -17,6 +18,10 @@ from pgtrigger.errors import PgTriggerError
 
 class HistoryError(PgTriggerError):
     """Base of the errors of this package."""
+
+
+class ArchiveError(HistoryError, ValueError):
+    """A migration keeps values of a field that is not there, or has nowhere to keep them."""
 
 
 class ContextError(HistoryError, ValueError):
