@@ -51,7 +51,8 @@ def archived(site):
     site.manage("makemigrations", "app")
     site.manage("migrate")
     columns = [
-        "No. of" if name == "count" else f"{name}_id" if name == "other" else name for name in FIELDS
+        "No. of" if name == "count" else f"{name}_id" if name == "other" else name
+        for name in FIELDS
     ]
     names = ", ".join(f'"{column}"' for column in columns)
     values = ", ".join(value for _, value in FIELDS.values())

@@ -16,6 +16,7 @@ from pgtrigger_history.errors import NotTrackedError as NotTrackedError
 from pgtrigger_history.errors import PartitionError as PartitionError
 from pgtrigger_history.errors import RedactionError as RedactionError
 from pgtrigger_history.errors import RevertError as RevertError
+from pgtrigger_history.errors import SourceError as SourceError
 from pgtrigger_history.events import Change as Change
 from pgtrigger_history.events import Event as Event
 from pgtrigger_history.events import EventQuerySet as EventQuerySet

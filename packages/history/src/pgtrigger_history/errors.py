@@ -8,7 +8,8 @@
     ├── NotTrackedError (ValueError)     a model, field or row that the events do not tell of
     ├── PartitionError (ValueError)      a table of events that is not partitioned, or not so
     ├── RedactionError (ValueError)      what cannot be taken out of the events of an object
-    └── RevertError (ValueError)         a row that cannot be put back as an event has it
+    ├── RevertError (ValueError)         a row that cannot be put back as an event has it
+    └── SourceError (ValueError)         a table that events cannot be imported from
 """
 
 from __future__ import annotations
@@ -42,3 +43,7 @@ class RedactionError(HistoryError, ValueError):
 
 class RevertError(HistoryError, ValueError):
     """A row cannot be put back as an event has it."""
+
+
+class SourceError(HistoryError, ValueError):
+    """A table is none of the package that it is said to be of, or its events cannot be taken."""

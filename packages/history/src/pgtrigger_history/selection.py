@@ -23,7 +23,7 @@ def chosen_trackings(*targets: str, database: str) -> list[Tracking]:
     Raises:
         NotTrackedError: a target that is about none.
     """
-    names = {tracking: _names(tracking) for tracking in trackings()}
+    names = {tracking: _names(tracking) for tracking in trackings() if _is_there(tracking)}
     for target in targets:
         if not any(fnmatchcase(name, target) for known in names.values() for name in known):
             labels = sorted(tracking.model._meta.label for tracking in names)
@@ -37,6 +37,14 @@ def chosen_trackings(*targets: str, database: str) -> list[Tracking]:
         if not targets or any(fnmatchcase(name, each) for each in targets for name in known)
         if router.allow_migrate_model(database, tracking.event_model)
     ]
+
+
+def _is_there(tracking: Tracking) -> bool:
+    """Whether its model is one of an installed app, and not of one that a test has taken away."""
+    options = tracking.event_model._meta
+    return options.apps.all_models[options.app_label].get(str(options.model_name)) is (
+        tracking.event_model
+    )
 
 
 def _names(tracking: Tracking) -> set[str]:

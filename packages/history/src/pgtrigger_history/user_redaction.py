@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from django.db import connections, models, router, transaction
+from django.db import connections, models, transaction
 
 from pgtrigger import sql
 from pgtrigger.columns import column_name
@@ -18,7 +18,7 @@ from pgtrigger_history.body import CONTEXT_TABLE
 from pgtrigger_history.errors import RedactionError
 from pgtrigger_history.fields import CONTEXT
 from pgtrigger_history.maintenance import maintenance
-from pgtrigger_history.trackings import trackings
+from pgtrigger_history.selection import chosen_trackings
 
 # What a context says of itself from then on: when.
 MARK: Final = "redacted"
@@ -124,16 +124,11 @@ def _places(database: str) -> Iterator[tuple[str, str, str, str]]:
         cursor.execute("SELECT pg_catalog.to_regclass(%s) IS NOT NULL", [table])
         if cursor.fetchone()[0]:
             yield table, "id", "data", '"user" = %s'
-    for tracking in trackings():
+    for tracking in chosen_trackings(database=database):
         model = tracking.event_model
         field = next((f for f in model._meta.concrete_fields if f.name == CONTEXT), None)
         if field is None or field.remote_field:
             continue
-        if router.allow_migrate_model(database, model):
-            column = sql.quote(column_name(field))
-            yield (
-                sql.quote_relation(model._meta.db_table).replace("%", "%%"),
-                "pgh_id",
-                column,
-                f"{column} ->> 'user' = %s",
-            )
+        column = sql.quote(column_name(field)).replace("%", "%%")
+        table = sql.quote_relation(model._meta.db_table).replace("%", "%%")
+        yield table, "pgh_id", column, f"{column} ->> 'user' = %s"

@@ -10,12 +10,13 @@ from django.core.management.base import BaseCommand
 from pgtrigger.management.subcommand import add_django_options
 from pgtrigger_history.subcommands.action import Action
 from pgtrigger_history.subcommands.backfill import Backfill
+from pgtrigger_history.subcommands.importing import Import
 from pgtrigger_history.subcommands.partitions import Partitions
 from pgtrigger_history.subcommands.prune import Prune
 from pgtrigger_history.subcommands.redact import Redact
 from pgtrigger_history.subcommands.stats import Stats
 
-ACTIONS: Final[tuple[type[Action], ...]] = (Backfill, Prune, Partitions, Redact, Stats)
+ACTIONS: Final[tuple[type[Action], ...]] = (Backfill, Prune, Partitions, Redact, Stats, Import)
 
 
 class History:
