@@ -214,6 +214,18 @@ def test_events_cannot_be_changed_deleted_or_truncated(invoice, sql):
             sql(statement)
 
 
+def test_indexes_of_models_of_one_name_in_two_apps_have_names_of_their_own(db):
+    from pgtrigger_history.event_models import _index_name
+
+    def names(name):
+        return {_index_name(app, name, number) for app in ("shop", "store") for number in (1, 2)}
+
+    for name in ("Order", "A" * 40):
+        assert len(names(name)) == 4
+        assert all(len(each) <= 30 for each in names(name))
+    assert not names("A" * 40) & names("A" * 41)
+
+
 class TestRefusals:
     def test_both_fields_and_exclude(self):
         with pytest.raises(DeclarationError, match='"fields" or "exclude", not both'):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
@@ -91,7 +92,7 @@ def make_event_model(
         "get_latest_by": "pgh_id",
         "default_permissions": ("view",),
         "indexes": [
-            models.Index(fields=columns, name=_index_name(name, number))
+            models.Index(fields=columns, name=_index_name(model._meta.app_label, name, number))
             for number, columns in enumerate(indexes, 1)
         ],
         "triggers": [EventProtection(name="append_only")] if append_only else [],
@@ -160,7 +161,8 @@ def _reference(model: Model, accessor: str) -> Any:
     )
 
 
-def _index_name(name: str, number: int) -> str:
-    """At most 30 characters, as Django wants it, and the same at every start."""
-    room = models.Index.max_name_length - len(f"_pgh_{number}")
-    return f"{name.lower()[:room]}_pgh_{number}"
+def _index_name(app_label: str, name: str, number: int) -> str:
+    """At most 30 characters, as Django wants it, of one model only, the same at every start."""
+    digest = hashlib.sha1(f"{app_label}.{name}".encode(), usedforsecurity=False).hexdigest()[:6]
+    end = f"_{digest}_pgh_{number}"
+    return f"{name.lower()[: models.Index.max_name_length - len(end)]}{end}"
