@@ -87,7 +87,7 @@ def saves(scale: Scale) -> Iterator[Line]:
     """``save()`` of objects, in processor time of client and server, without waiting for a disk."""
     tables, number = tables_to_save("saved"), scale.pick(300, 20)
     for kind, around in AROUND.items():
-        samples = save_in_rounds(tables, number, scale.pick(15, 1), around, client=True)
+        samples = save_in_rounds(tables, number, scale.pick(9, 1), around, client=True)
         for name in CONTENDERS:
             if name != "none":
                 case = f"save(), {kind}, {name}"
@@ -96,7 +96,7 @@ def saves(scale: Scale) -> Iterator[Line]:
 
 def durable_saves(scale: Scale) -> Iterator[Line]:
     """The same where a commit waits for the disk, as it does in production: wall time."""
-    number = scale.pick(200, 10)
+    number = scale.pick(100, 10)
     with durable() as waits:
         tables = tables_to_save("durable", logged=True)
         samples = save_in_rounds(tables, number, scale.pick(9, 1), AROUND[AUTOCOMMIT], client=False)
@@ -130,7 +130,7 @@ def durable() -> Iterator[bool]:
 
 def peers(scale: Scale) -> Iterator[Line]:
     for peer, what in PEERS.items():
-        found = ask(what, f"peer_{what}", scale.pick(15, 1)) or {}
+        found = ask(what, f"peer_{what}", scale.pick(9, 1)) or {}
         for case, (plain, tracked) in found.items():
             base, theirs = Samples(wall=[plain]), Samples(wall=[tracked])
             line = relative(f"save(), {case}, {peer}", base, theirs)
@@ -140,7 +140,7 @@ def peers(scale: Scale) -> Iterator[Line]:
 
 def beside_simple_history(scale: Scale) -> Iterator[Line]:
     """Many objects by the ORM: it copies the rows itself, and a queryset's update goes past it."""
-    number = scale.pick(5_000, 100)
+    number = scale.pick(2_000, 100)
     theirs = ask("bulk", "peer_bulk", number)
     if theirs is None:
         return
@@ -194,7 +194,7 @@ def context_in_a_transaction(scale: Scale) -> Line:
 
         clock.time(update, samples)
 
-    samples = rounds(contexts, scale.pick(40, 1), work)
+    samples = rounds(contexts, scale.pick(25, 1), work)
     case = "a statement in a transaction, with and without a context"
     return relative(case, samples["without"], samples["with"], per=number, bar=CONTEXT_BAR)
 

@@ -5,6 +5,7 @@ import datetime
 import pytest
 from django.utils import timezone
 
+import pgtrigger_history
 from ledger.models import Account, Customer, Invoice, Payment, Seat
 from pgtrigger_history import Change, NotTrackedError, context
 
@@ -51,6 +52,20 @@ def test_diffs_of_many_take_at_most_two_queries(changed, django_assert_num_queri
     assert found[0][1]
     assert [own(diff) for _, diff in found] == [own(event.diff()) for event, _ in found]
     assert Invoice.history.none().diff() == []
+
+
+def test_what_is_inserted_once_more_is_a_change_of_everything(customer):
+    key = customer.pk
+    customer.delete()
+    restored = Customer.history.of(key).latest().revert()
+    event = restored.history.latest()
+    everything = event.diff()
+    assert set(everything) == {"id", "name", "city"}
+    ((_, at_once),) = restored.history.order_by("-pgh_id")[:1].diff()
+    assert at_once == everything
+    assert pgtrigger_history.timeline(restored)[0].changes == everything
+    narrowed = pgtrigger_history.timeline(restored, narrow=lambda events: events.order_by())
+    assert narrowed[0].changes == everything
 
 
 def test_an_event_with_both_rows_needs_no_other(db, django_assert_num_queries):

@@ -102,8 +102,13 @@ def _as_object(event: Any) -> Any:
     return instance
 
 
+def diff_in_turn(event: Any, before: Any) -> Diff:
+    """What differs between an event and the one before it; an insert begins anew."""
+    return diff(event, None if event.pgh_operation == "INSERT" else before)
+
+
 def diff(event: Any, before: Any) -> Diff:
-    """What differs between an event and the one before it, or between the rows that it has."""
+    """What differs between an event and another one, or between the rows that it has."""
     tracking = tracking_of_events(type(event))
     own = _old_values(event)
     if before is None and not own and event.pgh_operation != "INSERT":
@@ -131,11 +136,7 @@ def _old_values(event: Any) -> dict[str, Any]:
 
 
 def diffs(events: Iterable[Any]) -> list[tuple[Any, Diff]]:
-    """Events with what has changed in each, in at most two queries.
-
-    Args:
-        events: of one event model.
-    """
+    """Events of one model with what has changed in each, in at most two queries."""
     found = [*events]
     if not found:
         return []
@@ -151,7 +152,7 @@ def diffs(events: Iterable[Any]) -> list[tuple[Any, Diff]]:
     unknown = {key for key in earlier.values() if key is not None} - known.keys()
     if unknown:
         known |= manager.in_bulk(unknown)
-    return [(event, diff(event, known.get(earlier.get(event.pk)))) for event in found]
+    return [(event, diff_in_turn(event, known.get(earlier.get(event.pk)))) for event in found]
 
 
 class EventQuerySet(models.QuerySet[Any]):

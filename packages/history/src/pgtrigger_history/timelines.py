@@ -17,7 +17,7 @@ from django.db import models, router
 
 from pgtrigger.columns import concrete_field
 from pgtrigger_history.errors import NotTrackedError
-from pgtrigger_history.events import Diff, EventQuerySet, diff, diffs
+from pgtrigger_history.events import Diff, EventQuerySet, diff_in_turn, diffs
 from pgtrigger_history.fields import CONTEXT
 from pgtrigger_history.trackings import Tracking, trackings, trackings_of
 
@@ -127,7 +127,7 @@ def timeline(
         if sources[name].is_own and narrow is None:
             # All events of one object: each has the one before it behind it.
             pairs = zip(shown, [*events[1:], None], strict=False)
-            told = [(event, diff(event, before)) for event, before in pairs]
+            told = [(event, diff_in_turn(event, before)) for event, before in pairs]
         else:
             told = diffs(shown)
         changes |= {(name, event.pk): changed for event, changed in told}
