@@ -53,10 +53,12 @@ def _then(
     tracking = complete_trackings().get(table.table_name)
     if tracking is None:
         return None
-    # The name of the method changed with Django 6.1.
-    quote = getattr(compiler, "quote_name", None) or compiler.quote_name_unless_alias
-    quoted = quote(table.table_name)
-    alias = quoted if table.table_alias == table.table_name else table.table_alias
+    if hasattr(compiler, "quote_name"):  # from Django 6.1 on aliases are quoted, too
+        quoted = compiler.quote_name(table.table_name)
+        alias = compiler.quote_name(table.table_alias)
+    else:
+        quoted = compiler.quote_name_unless_alias(table.table_name)
+        alias = quoted if table.table_alias == table.table_name else table.table_alias
     now = quoted if alias == quoted else f"{quoted} {alias}"
     return now, f"{states_sql(tracking)} {alias}", [moment]
 
