@@ -456,6 +456,13 @@ class TestDeleted:
         assert rows[0]["url"] == f"{CUSTOMERS}{key}/history/"
         assert words(boss.get(rows[0]["url"])) == ["deleted", "added"]
 
+    def test_what_went_twice_is_there_once(self, boss, customer):
+        key = customer.pk
+        customer.delete()
+        Customer.history.of(key).latest().revert().delete()
+        (row,) = boss.get(f"{CUSTOMERS}deleted/").context["rows"]
+        assert row["event"] == Customer.history.of(key).latest()
+
     def test_those_that_came_back_unseen_are_not_among_them(self, boss, customer):
         key = customer.pk
         customer.delete()
