@@ -16,8 +16,8 @@ from pgtrigger import sql
 from pgtrigger.locks import installer
 from pgtrigger_history.errors import PartitionError
 from pgtrigger_history.maintenance import maintenance
-from pgtrigger_history.partitions import Partitioned, bounds_sql, partition_name
-from pgtrigger_history.periods import Period, period_of
+from pgtrigger_history.partitions import bounds_sql, is_partitioned, partition_name
+from pgtrigger_history.periods import Period, Unit, period_of
 from pgtrigger_history.trackings import Tracking
 
 _MOMENT: Final = 'YYYY-MM-DD"T"HH24:MI:SS.US'
@@ -105,9 +105,9 @@ class Partitioning:
         label, db_table = model._meta.label, model._meta.db_table
         rows = self._rows(_TABLE, [sql.quote_relation(db_table)])
         kind, schema, name = rows[0] if rows else ("", "", db_table)
-        if kind != "p" or not issubclass(model, Partitioned):
+        if kind != "p" or not is_partitioned(model):
             why = "declare track(partition=…)"
-            if issubclass(model, Partitioned):
+            if is_partitioned(model):
                 why = (
                     "migrate it. A table that was there before track() had partition=… stays as it "
                     "is; give the events another model by track(model_name=…)"
@@ -115,7 +115,7 @@ class Partitioning:
             raise PartitionError(
                 f'Table "{name}" of "{label}" in database "{database}" is not partitioned: {why}.'
             )
-        self.unit = model.pgh_partition
+        self.unit: Unit = model.pgh_partition
         self.table, self.schema = name, schema
         self.relation = sql.quote_relation(name, schema)
 

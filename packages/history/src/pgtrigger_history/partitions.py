@@ -60,6 +60,11 @@ class PartitionedByYear(Partitioned):
     pgh_partition = "year"
 
 
+def is_partitioned(model: Any) -> bool:
+    """Whether a model is of a table that is partitioned by time."""
+    return issubclass(model, Partitioned)
+
+
 _KINDS: Final[dict[str, type[Partitioned]]] = {
     "day": PartitionedByDay,
     "month": PartitionedByMonth,
@@ -98,7 +103,7 @@ def bounds_sql(period: Period) -> str:
 
 def _partitioning(original: Any) -> Any:
     def table_sql(self: Any, model: Any) -> Any:
-        if not issubclass(model, Partitioned):
+        if not is_partitioned(model):
             return original(self, model)
         moment = sql.quote(column_name(model._meta.get_field("pgh_created_at")))
         key = f"{sql.quote(column_name(model._meta.pk))}, {moment}"
@@ -119,7 +124,7 @@ def _leaving_out_key(original: Any) -> Any:
     def _iter_column_sql(
         self: Any, column_db_type: Any, params: Any, model: Any, field: Any, *args: Any
     ) -> Iterator[str]:
-        keyed = field.primary_key and issubclass(model, Partitioned)
+        keyed = field.primary_key and is_partitioned(model)
         for part in original(self, column_db_type, params, model, field, *args):
             if not (keyed and part == "PRIMARY KEY"):
                 yield part
@@ -130,7 +135,7 @@ def _leaving_out_key(original: Any) -> Any:
 def _adding_partitions(original: Any) -> Any:
     def create_model(self: Any, model: Any) -> None:
         original(self, model)
-        if not issubclass(model, Partitioned):
+        if not is_partitioned(model):
             return
         schema, name = sql.relation(model._meta.db_table)
         now = period_of(model.pgh_partition, datetime.datetime.now(datetime.UTC))

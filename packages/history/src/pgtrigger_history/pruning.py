@@ -19,7 +19,7 @@ from pgtrigger_history.body import CONTEXT_TABLE
 from pgtrigger_history.fields import CONTEXT
 from pgtrigger_history.maintenance import maintenance
 from pgtrigger_history.partitioning import Partition, Partitioning
-from pgtrigger_history.partitions import Partitioned
+from pgtrigger_history.partitions import is_partitioned
 from pgtrigger_history.reverting import GONE
 from pgtrigger_history.trackings import Tracking, trackings
 from pgtrigger_history.triggers import History
@@ -69,7 +69,7 @@ class Pruning:
 
     def partitions(self) -> list[Partition]:
         """The partitions that go as a whole: none where last events are kept."""
-        if self.keep_last or not issubclass(self.tracking.event_model, Partitioned):
+        if self.keep_last or not is_partitioned(self.tracking.event_model):
             return []
         return self._partitioning().before(self.before)
 
@@ -79,7 +79,7 @@ class Pruning:
 
     def drop_empty(self) -> list[Partition]:
         """Drop the partitions of the time before the moment that have no event left."""
-        if not issubclass(self.tracking.event_model, Partitioned):
+        if not is_partitioned(self.tracking.event_model):
             return []
         work = self._partitioning()
         return [each for each in work.before(self.before) if work.remove_empty(each)]

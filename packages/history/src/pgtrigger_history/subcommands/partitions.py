@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 
 from pgtrigger.management.output import write_json, write_table
 from pgtrigger_history.partitioning import Partition, Partitioning
-from pgtrigger_history.partitions import AHEAD, Partitioned
+from pgtrigger_history.partitions import AHEAD, is_partitioned
 from pgtrigger_history.subcommands.action import Action, bytes_text, say
 from pgtrigger_history.trackings import Tracking
 
@@ -59,7 +59,7 @@ class Partitions(Action):
     ) -> None:
         shown: list[tuple[Tracking, Partition]] = []
         for tracking in trackings:
-            if not options["targets"] and not issubclass(tracking.event_model, Partitioned):
+            if not options["targets"] and not is_partitioned(tracking.event_model):
                 continue
             work = Partitioning(
                 tracking, database=database, lock_timeout=options.get("lock_timeout")
