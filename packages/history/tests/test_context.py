@@ -239,6 +239,13 @@ def test_sql_of_somebody_else_can_say_it(db, sql):
     assert contexts(Customer.history) == [{"user": 9}]
 
 
+def test_sql_may_say_something_else_than_names_and_values(db, sql):
+    sql("SELECT set_config('pgtrigger.context', '[1, 2]', true)")
+    sql("INSERT INTO ledger_customer (name, \"Town\") VALUES ('x', 'y')")
+    stored = Customer.history.get().pgh_context
+    assert (str(stored), stored.user) == ("[1, 2]", None)
+
+
 def test_the_context_of_a_tracker_without_contexts_costs_no_column(db):
     assert "pgh_context" not in {field.name for field in Account.history.model._meta.fields}
 

@@ -1,7 +1,7 @@
 """Putting back what was: revert, undo, restore."""
 
 import pytest
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 
 import pgtrigger
 from ledger.models import Account, Cafe, Customer, Everything, Invoice, Payment, Place, Seat, Tag
@@ -88,6 +88,16 @@ def test_a_trigger_may_refuse_it(invoice):
         with pytest.raises(RevertError, match="Cannot update rows") as caught:
             invoice.history.earliest().revert()
     assert isinstance(caught.value.__cause__, IntegrityError)
+
+
+def test_a_column_may_have_become_too_narrow(invoice):
+    Invoice.objects.update(total=70_000)
+    Invoice.objects.update(total=1)
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("ALTER TABLE ledger_invoice ALTER total TYPE smallint")
+    with pytest.raises(RevertError, match="out of range"):
+        invoice.history.get(total=70_000).revert()
 
 
 def test_a_child_needs_its_parent(db):

@@ -31,4 +31,6 @@ class Context(models.Model):
         triggers = [EventProtection(name="append_only")]
 
     def __str__(self) -> str:
+        if not isinstance(self.data, dict):  # set by SQL of somebody's own
+            return str(self.data)
         return ", ".join(f"{key}: {value}" for key, value in self.data.items())

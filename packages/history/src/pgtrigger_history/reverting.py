@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import IntegrityError, connections, transaction
+from django.db import DataError, IntegrityError, connections, transaction
 
 from pgtrigger import sql
 from pgtrigger.columns import column_name
@@ -46,7 +46,7 @@ def revert(event: Any, *, partial: bool = False, using: str | None = None) -> An
                 _insert(tracking, event, database)
             # What refers to nothing is told here, and not at the commit.
             connections[database].check_constraints()
-    except IntegrityError as error:
+    except (IntegrityError, DataError) as error:
         raise RevertError(f"{_name(tracking, event)} cannot be put back: {error}") from error
     manager = tracking.model._base_manager.using(database)
     return manager.get(pk=_key(tracking, event))
