@@ -147,3 +147,10 @@ class Reading(models.Model):
 
     meter = models.TextField(default="")
     value = models.IntegerField(default=0)
+
+
+@pgtrigger_history.track(archive=True)
+class Device(models.Model):
+    """Its events have room for the values of fields that are gone."""
+
+    name = models.TextField(default="")

@@ -291,7 +291,7 @@ def test_it_goes_on_where_it_stopped(theirs):
     assert {e.city for e in Customer.history.all()} == {"7"}
 
 
-def test_after_a_kill_it_goes_on_where_it_stopped(theirs, history):
+def test_another_run_goes_on_where_one_stopped(theirs, history):
     batches = work().batches()
     next(batches)
     batches.close()

@@ -8,8 +8,9 @@ from django.core.management.base import CommandError
 from django.db import IntegrityError
 
 import pgtrigger_history
-from ledger.models import Account, Customer, Invoice, Payment, Seat
+from ledger.models import Account, Customer, Device, Invoice, Payment, Seat
 from pgtrigger_history import NotTrackedError, RedactionError, redact, redact_user
+from pgtrigger_history.maintenance import maintenance
 from pgtrigger_history.models import Context
 from pgtrigger_history.user_redaction import UserRedaction
 
@@ -212,3 +213,14 @@ class TestCommand:
     def test_an_unknown_model(self, db, history):
         with pytest.raises(CommandError, match=r'"ledger\.X" is not tracked\. Tracked are: ledger'):
             history("redact", "--model=ledger.X", "--key=1", "--fields=a")
+
+
+def test_values_of_fields_that_are_gone_are_removed_too(db):
+    devices = [Device.objects.create(name=name) for name in "ab"]
+    with maintenance():
+        Device.history.update(pgh_archive={"serial": "7", "color": "red"})
+    assert redact(devices[0], fields=["serial"]) == 1
+    redacted, said = devices[0].history.order_by("pgh_id")
+    assert (redacted.pgh_archive, redacted.name) == ({"color": "red"}, "a")
+    assert (said.pgh_label, said.pgh_archive) == ("redact", {"color": "red"})
+    assert devices[1].history.get().pgh_archive == {"serial": "7", "color": "red"}
