@@ -139,3 +139,11 @@ class Everything(models.Model):
         Tag, models.CASCADE, null=True, to_field="name", db_column="tagName"
     )
     one = models.OneToOneField(Customer, models.CASCADE, null=True)
+
+
+@pgtrigger_history.track(partition="month")
+class Reading(models.Model):
+    """Events in a partitioned table."""
+
+    meter = models.TextField(default="")
+    value = models.IntegerField(default=0)

@@ -1,7 +1,11 @@
+import io
+
 import pytest
+from django.core.management import call_command
 from django.db import connections
 
 from ledger.models import Customer, Invoice
+from reliability.conftest import site as site
 
 
 @pytest.fixture
@@ -12,6 +16,18 @@ def sql(db):
         with connections["default"].cursor() as cursor:
             cursor.execute(text, parameters)
             return cursor.fetchall() if cursor.description else []
+
+    return run
+
+
+@pytest.fixture
+def history(db):
+    """`history(action, …)`: what a command writes to stdout and to stderr, as lines."""
+
+    def run(*arguments):
+        out, err = io.StringIO(), io.StringIO()
+        call_command("pgtrigger", "history", *map(str, arguments), stdout=out, stderr=err)
+        return out.getvalue().splitlines(), err.getvalue().splitlines()
 
     return run
 

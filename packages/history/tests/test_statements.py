@@ -43,6 +43,7 @@ def ways():
     apps.clear_cache()
     trackings._trackings.clear()
     trackings._trackings.update(known)
+    trackings._complete.clear()
 
 
 LEVELS = {pgtrigger.Row: "ByRow", pgtrigger.Statement: "ByStatement"}

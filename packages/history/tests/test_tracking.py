@@ -234,6 +234,12 @@ class Tour(models.Model):
         apps = OWN
 
 
+def test_transactions_are_compared(invoice):
+    event = invoice.history.latest()
+    assert Invoice.history.filter(pgh_transaction=event.pgh_transaction).exists()
+    assert not Invoice.history.filter(pgh_transaction=event.pgh_transaction + 1).exists()
+
+
 class TestRefusals:
     def test_both_fields_and_exclude(self):
         with pytest.raises(DeclarationError, match='"fields" or "exclude", not both'):

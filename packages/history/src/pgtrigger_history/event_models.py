@@ -17,6 +17,7 @@ from pgtrigger_history.accessors import CompositeReference, ObjectReference
 from pgtrigger_history.declarations import Tracker
 from pgtrigger_history.events import Event, EventManager
 from pgtrigger_history.fields import (
+    ARCHIVE,
     CONTEXT,
     OBJECT,
     OLD_PREFIX,
@@ -45,6 +46,7 @@ def make_event_model(
     append_only: bool,
     partition: str | None,
     meta: Mapping[str, Any],
+    archive: bool = False,
     owner: tuple[Model, str] | None = None,
 ) -> Tracking:
     """Make the model of events, beside the tracked one, and note what it is for.
@@ -69,6 +71,8 @@ def make_event_model(
         )
     attributes: dict[str, Any] = {"__module__": model.__module__, "objects": EventManager()}
     attributes |= _own_fields(storage)
+    if archive:
+        attributes[ARCHIVE] = models.JSONField(null=True, blank=True)
     tracked = [field for field in columns_of(model) if field.name in names]
     app_label = (model._meta.concrete_model or model)._meta.app_label
     for field in tracked:

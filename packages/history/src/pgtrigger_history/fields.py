@@ -16,6 +16,7 @@ OLD_PREFIX: Final = "pgh_old_"
 KEY: Final = "pgh_id"
 OBJECT: Final = "pgh_obj"
 CONTEXT: Final = "pgh_context"
+ARCHIVE: Final = "pgh_archive"
 
 # What a copy of a tracked column has not: its values may repeat, are nobody's key, are what the
 # row had and not what a new one would get, and are not there in events from before the column.
@@ -58,6 +59,11 @@ class TransactionIdField(models.Field):  # type: ignore[type-arg]  # at run time
 
     def to_python(self, value: Any) -> int | None:
         return None if value is None else int(value)
+
+
+def has_archive(model: type[models.Model]) -> bool:
+    """Whether events of a model keep values of fields that were removed."""
+    return any(field.name == ARCHIVE for field in model._meta.concrete_fields)
 
 
 def copy_of(field: models.Field[Any, Any], app_label: str) -> models.Field[Any, Any]:

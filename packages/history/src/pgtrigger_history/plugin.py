@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from django.core.checks import CheckMessage
 
 from pgtrigger.declaration import Model
-from pgtrigger.hookspecs import hookimpl
+from pgtrigger.hookspecs import Subcommand, hookimpl
 from pgtrigger.trigger import Trigger
+from pgtrigger_history import subcommands
 from pgtrigger_history.checks import problems
 from pgtrigger_history.triggers import History
 
@@ -17,6 +18,12 @@ from pgtrigger_history.triggers import History
 def pgtrigger_register_trigger_types() -> Iterable[type[Trigger]]:
     """``pgtrigger.History``."""
     return [History]
+
+
+@hookimpl
+def pgtrigger_register_subcommands() -> Iterable[type[Subcommand]]:
+    """``manage.py pgtrigger history``."""
+    return [subcommands.History]
 
 
 @hookimpl

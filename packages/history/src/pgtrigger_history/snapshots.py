@@ -35,6 +35,22 @@ known AS (
 )"""
 
 
+def context_queries(*, stores: bool) -> str:
+    """Queries for a ``WITH``, which find the context of the session; `context_value` uses them.
+
+    Args:
+        stores: whether it goes into the table of contexts.
+    """
+    return f"given AS ({_GIVEN})" + (f", {_ADDED}" if stores else "")
+
+
+def context_value(*, stores: bool) -> str:
+    """The context: the key of the row, or the data."""
+    if stores:
+        return "(SELECT id FROM known UNION ALL SELECT id FROM added)"
+    return "(SELECT data FROM given)"
+
+
 def record_rows(
     tracking: Tracking,
     database: str,
@@ -43,6 +59,7 @@ def record_rows(
     where: str,
     parameters: Sequence[Any] = (),
     operation: str = "",
+    order: Sequence[str] = (),
 ) -> list[int]:
     """Write an event for each row that meets a condition, in one statement.
 
@@ -53,6 +70,7 @@ def record_rows(
         where: an SQL expression, in which the rows are called `ROW`.
         parameters: for its placeholders.
         operation: what the events say of themselves; by default that nothing has happened.
+        order: SQL expressions for the order in which the rows get their events.
 
     Returns:
         The keys of the events.
@@ -61,17 +79,16 @@ def record_rows(
     table = sql.quote_relation(tracking.model._meta.db_table)
     recording = filling.recording("NEW", sql.string(operation), "")
     stores = filling.context == CONTEXT_ID
-    found = "(SELECT data FROM given)"
-    if stores:
-        found = "(SELECT id FROM known UNION ALL SELECT id FROM added)"
-    values = recording.values(Names(TABLES.old, TABLES.new, found))
+    values = recording.values(Names(TABLES.old, TABLES.new, context_value(stores=stores)))
     query = (
-        f"WITH given AS ({_GIVEN})" + (f", {_ADDED}" if stores else "") + "\n"
+        f"WITH {context_queries(stores=stores)}\n"
         f"INSERT INTO {sql.quote_relation(tracking.event_model._meta.db_table)} "
         f"({', '.join(recording.columns)})\nSELECT "
     )
     # Ours is text of the project's own; the condition has the placeholders.
     text = (query + ", ".join(values)).replace("%", "%%") + f" FROM {table} AS {ROW} WHERE {where}"
+    if order:
+        text += f" ORDER BY {', '.join(order)}".replace("%", "%%")
     with connections[database].cursor() as cursor:
         cursor.execute(f"{text} RETURNING pgh_id", [*parameters])
         return [key for (key,) in cursor.fetchall()]

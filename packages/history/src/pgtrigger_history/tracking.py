@@ -39,6 +39,7 @@ def track(
     parents: Sequence[str] = (),
     append_only: bool = True,
     partition: Literal["day", "month", "year"] | None = None,
+    archive: bool = False,
     meta: Mapping[str, Any] | None = None,
 ) -> Callable[[M], M]:
     """Record the history of a model: decorate its class, or a proxy of somebody else's.
@@ -64,6 +65,8 @@ def track(
         append_only: whether events can be neither changed nor deleted.
         partition: make the table of the events partitioned, one partition for each of these; see
             ``manage.py pgtrigger history partitions``.
+        archive: give the events a JSON field ``pgh_archive``, in which `ArchiveFields` keeps the
+            values of fields that are removed.
         meta: more options of the ``Meta`` of the model of events.
 
     Raises:
@@ -97,6 +100,7 @@ def track(
             parents=parents,
             append_only=append_only,
             partition=partition,
+            archive=archive,
             meta=meta or {},
         )
         _add_triggers(model, tracking, wanted, level)

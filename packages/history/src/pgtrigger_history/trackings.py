@@ -100,11 +100,13 @@ def link_names(owner: Model, name: str) -> tuple[str, str]:
 
 
 _trackings: Final[dict[str, Tracking]] = {}
+_complete: Final[dict[str, Tracking]] = {}
 
 
 def add(tracking: Tracking) -> None:
     """Note what is tracked."""
     _trackings[tracking.event_model._meta.label_lower] = tracking
+    _complete.clear()
 
 
 def trackings() -> list[Tracking]:
@@ -128,16 +130,11 @@ def trackings_of(model: Model) -> list[Tracking]:
 
 def complete_trackings() -> dict[str, Tracking]:
     """Those that tell what a table held at a time, by the name of the table."""
-    if _complete_of[:1] != [len(_trackings)]:
-        complete = {
-            each.model._meta.db_table: each for each in trackings() if not each.missing_for_state()
-        }
-        _complete_of[:] = [len(_trackings), complete]
-    found: dict[str, Tracking] = _complete_of[1]
-    return found
-
-
-_complete_of: Final[list[Any]] = []
+    if not _complete:
+        for tracking in trackings():
+            if not tracking.missing_for_state():
+                _complete[tracking.model._meta.db_table] = tracking
+    return _complete
 
 
 def state_tracking_of(model: Model) -> Tracking | None:

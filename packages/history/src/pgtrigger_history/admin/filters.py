@@ -7,9 +7,14 @@ from typing import Any, Final
 
 from django import forms
 from django.contrib.auth import get_user_model
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Lead
 
+from pgtrigger.lookups import IsDistinctFrom
 from pgtrigger_history.admin.rows import Hidden
 from pgtrigger_history.errors import NotTrackedError
+from pgtrigger_history.fields import KEY
 from pgtrigger_history.timelines import Narrow
 from pgtrigger_history.trackings import Tracking
 
@@ -53,8 +58,8 @@ class FilterForm(forms.Form):
         field: Any = self.fields[name]
         field.choices = [("", "all"), *choices]
 
-    def narrow(self) -> Narrow | None:
-        """What `timeline` takes, if anything is asked for. The form must be valid."""
+    def narrow(self, obj: models.Model) -> Narrow | None:
+        """What `timeline` of an object takes, if anything is asked for. The form must be valid."""
         wanted = {name: value for name, value in self.cleaned_data.items() if value}
         if not wanted:
             return None
@@ -67,7 +72,7 @@ class FilterForm(forms.Form):
             if label := wanted.get("label"):
                 events = events.labelled(label)
             if field := wanted.get("field"):
-                events = _changing(events, field)
+                events = _changing(events, field, obj)
             return events
 
         return narrow
@@ -92,10 +97,28 @@ def _by(events: Any, key: Any) -> Any:
         return events if key is None else events.none()
 
 
-def _changing(events: Any, field: str) -> Any:
-    tracking = events.tracking
+def _changing(events: Any, field: str, obj: models.Model) -> Any:
+    tracking: Tracking = events.tracking
     if tracking.owner:
         return events if tracking.owner[1] == field else events.none()
-    if field not in {each.name for each in tracking.fields()}:
+    known = {each.name: each.attname for each in tracking.fields()}
+    if field not in known:
         return events.none()
-    return events.changing(field)
+    if tracking.model._meta.db_table != obj._meta.db_table:
+        return events.changing(field)
+    # Of one object: its events are read once, however many there are and few that change it.
+    latest_first = models.F(KEY).desc()
+    changing = (
+        tracking.all_events(events.db)
+        .of(obj)
+        .alias(
+            _before=models.Window(Lead(KEY), order_by=latest_first),
+            _value=models.Window(Lead(known[field]), order_by=latest_first),
+        )
+        .filter(
+            Q(pgh_operation="INSERT")
+            | Q(_before__isnull=False)
+            & Q(IsDistinctFrom(models.F(known[field]), models.F("_value")))
+        )
+    )
+    return events.filter(pgh_id__in=changing.values(KEY))

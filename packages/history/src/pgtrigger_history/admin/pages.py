@@ -24,7 +24,7 @@ def timeline_page(viewer: Viewer, found: Found, extra: dict[str, Any] | None) ->
     request, admin = viewer.request, viewer.admin
     trackings, is_all = viewer.trackings()
     form = FilterForm(request.GET, trackings, viewer.hidden)
-    wanted = form.narrow() if form.is_valid() else None
+    wanted = form.narrow(found.obj) if form.is_valid() else None
     after = request.GET.get("after", "")
     try:
         page = timeline(

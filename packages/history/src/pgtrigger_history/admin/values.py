@@ -50,7 +50,7 @@ def shown(value: Any, field: models.Field[Any, Any]) -> str:
 def exactly(value: Any) -> str:
     """A value to the last digit, where the usual form of two values is the same."""
     if isinstance(value, datetime.datetime) and timezone.is_aware(value):
-        value = timezone.localtime(value)
+        value = timezone.localtime(value).replace(tzinfo=None)
     return str(bytes(value) if isinstance(value, memoryview) else value)
 
 

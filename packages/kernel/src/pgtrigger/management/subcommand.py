@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, ArgumentTypeError
+import copy
+from argparse import SUPPRESS, ArgumentParser, ArgumentTypeError
 from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand
@@ -36,6 +37,16 @@ def number(text: str) -> int:
     if not text.isdecimal() or not int(text):
         raise ArgumentTypeError(f"{text!r} is not a number, at least 1.")
     return int(text)
+
+
+def add_django_options(parser: ArgumentParser) -> None:
+    """Let Django's own options stand after the subcommand, too, where people write them."""
+    django = BaseCommand().create_parser("manage.py", "pgtrigger")
+    for action in django._actions:
+        if action.option_strings and not {"--help", "--version"} & {*action.option_strings}:
+            own = copy.copy(action)
+            own.default, own.help = SUPPRESS, SUPPRESS
+            parser._add_action(own)
 
 
 class DatabaseSubcommand:

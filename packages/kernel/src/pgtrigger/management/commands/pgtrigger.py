@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import os
 import sys
-from argparse import SUPPRESS, ArgumentParser
+from argparse import ArgumentParser
 from typing import Any
 
 from django.core.management.base import BaseCommand
 
 from pgtrigger.errors import PgTriggerError
 from pgtrigger.hookspecs import Subcommand
+from pgtrigger.management.subcommand import add_django_options
 from pgtrigger.management.subcommands import SUBCOMMANDS
 from pgtrigger.plugins import plugins
 
@@ -23,16 +23,6 @@ def subcommands() -> dict[str, type[Subcommand]]:
     Raises `PluginError` when a plugin takes a name of the kernel's.
     """
     return {**SUBCOMMANDS, **plugins().subcommands(taken=SUBCOMMANDS)}
-
-
-def _add_django_options(parser: ArgumentParser) -> None:
-    """Let Django's own options stand after the subcommand, too, where people write them."""
-    django = BaseCommand().create_parser("manage.py", "pgtrigger")
-    for action in django._actions:
-        if action.option_strings and not {"--help", "--version"} & {*action.option_strings}:
-            own = copy.copy(action)
-            own.default, own.help = SUPPRESS, SUPPRESS
-            parser._add_action(own)
 
 
 class Command(BaseCommand):
@@ -47,7 +37,7 @@ class Command(BaseCommand):
         for name, kind in subcommands().items():
             subparser = chosen.add_parser(name, help=kind.help, description=kind.help)
             kind().add_arguments(subparser)
-            _add_django_options(subparser)
+            add_django_options(subparser)
             subparser.set_defaults(subcommand=name)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
