@@ -165,14 +165,20 @@ def _hold(holder: Any) -> None:
     # Without Django's own commands about transactions, which the caller may have wrapped.
     holder.ensure_connection()
     with holder.wrap_database_errors, holder.connection.cursor() as cursor:
-        cursor.execute("BEGIN")
-        # It is idle for as long as the migrations run.
-        cursor.execute(
-            "SELECT set_config(name, '0', true) FROM pg_catalog.pg_settings WHERE name IN "
-            "('lock_timeout', 'statement_timeout', 'transaction_timeout', "
-            "'idle_in_transaction_session_timeout')"
-        )
-        _poll(cursor, 0)
+        while True:
+            cursor.execute("BEGIN")
+            # It is idle for as long as the migrations run.
+            cursor.execute(
+                "SELECT set_config(name, '0', true) FROM pg_catalog.pg_settings WHERE name IN "
+                "('lock_timeout', 'statement_timeout', 'transaction_timeout', "
+                "'idle_in_transaction_session_timeout')"
+            )
+            if _try(cursor):
+                return
+            # CREATE INDEX CONCURRENTLY that finds a statement under way waits for the end of its
+            # transaction, and whoever creates it may be the one that is waited for here.
+            cursor.execute("ROLLBACK")
+            time.sleep(_PAUSE)
 
 
 def _release(holder: Any) -> None:
