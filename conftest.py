@@ -13,11 +13,14 @@ from packaging.version import Version
 
 from pgtrigger.testing import Server
 from project.connections import connect
+from project.installed import complaint
 
 SERVER_VERSION = pytest.StashKey[str]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if message := complaint():
+        raise pytest.UsageError(message)
     connection = connect(settings.SERVER.url)
     try:
         with connection.cursor() as cursor:

@@ -24,6 +24,7 @@ def run(*command: object, **env: str) -> None:
 
 def main() -> None:
     settings = {"DJANGO_SETTINGS_MODULE": "project.settings_typing", "PYTHONPATH": "tests"}
+    run("project.installed", PYTHONPATH="tests")
     with tempfile.TemporaryDirectory() as temporary:
         typings = Path(temporary).resolve() / "typings"
         run("django", "pgtrigger", "stubs", "--output", typings, **settings)
