@@ -41,6 +41,7 @@ composer = pgtrigger.Composer(
 assert_type(pgtrigger.Row, pgtrigger.Level)
 assert_type(pgtrigger.InsteadOf, pgtrigger.When)
 assert_type(pgtrigger.Deferred, pgtrigger.Timing)
+assert_type(pgtrigger.Always, pgtrigger.Firing)
 assert_type(pgtrigger.Insert, pgtrigger.Operation)
 assert_type(pgtrigger.Insert | pgtrigger.Update, pgtrigger.Operations)
 assert_type(pgtrigger.Insert | pgtrigger.UpdateOf("a") | pgtrigger.Delete, pgtrigger.Operations)

@@ -6,6 +6,7 @@ import pytest
 
 import pgtrigger
 from pgtrigger import ddl
+from pgtrigger.compiler import state_sql
 from shop.database import noop
 from shop.models import Product
 
@@ -138,12 +139,12 @@ def test_a_function_of_somebody_else_stays():
 
 def test_only_what_would_change_is_enabled_or_disabled():
     states = {state: [*installed(SINGLE, state=state).values()] for state in ("O", "D", "A", "R")}
-    assert [state for state, found in states.items() if ddl.enable_sql(found)] == ["D", "R"]
+    assert [state for state, found in states.items() if ddl.enable_sql(found, SINGLE)] == ["D", "R"]
     assert [state for state, found in states.items() if ddl.disable_sql(found)] == ["O", "A", "R"]
-    (text,) = ddl.enable_sql(states["D"])
+    (text,) = ddl.enable_sql(states["D"], SINGLE)
     assert text == f'ALTER TABLE "shop_product" ENABLE TRIGGER "{SINGLE.pgid}"'
 
 
 def test_names_are_quoted():
-    (text,) = ddl.state_sql(['a"b'], "with.dots", "A", 'sche"ma')
+    (text,) = state_sql(['a"b'], "with.dots", "A", 'sche"ma')
     assert text == 'ALTER TABLE "sche""ma"."with.dots" ENABLE ALWAYS TRIGGER "a""b"'

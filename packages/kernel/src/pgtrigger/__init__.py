@@ -11,16 +11,20 @@ from django.core.checks import register as _register_check
 
 from pgtrigger.checks.absence import check_installed as _check_installed
 from pgtrigger.clauses import After as After
+from pgtrigger.clauses import Always as Always
 from pgtrigger.clauses import Before as Before
 from pgtrigger.clauses import Deferred as Deferred
 from pgtrigger.clauses import Delete as Delete
+from pgtrigger.clauses import Firing as Firing
 from pgtrigger.clauses import Immediate as Immediate
 from pgtrigger.clauses import Insert as Insert
 from pgtrigger.clauses import InsteadOf as InsteadOf
 from pgtrigger.clauses import Level as Level
 from pgtrigger.clauses import Operation as Operation
 from pgtrigger.clauses import Operations as Operations
+from pgtrigger.clauses import Origin as Origin
 from pgtrigger.clauses import Referencing as Referencing
+from pgtrigger.clauses import Replica as Replica
 from pgtrigger.clauses import Row as Row
 from pgtrigger.clauses import Statement as Statement
 from pgtrigger.clauses import Timing as Timing

@@ -166,7 +166,7 @@ class Catalog:
         found = [table[pgid] for pgid in compiled.pgids if pgid in table]
         if not found:
             return UNINSTALLED, None
-        enabled = all(trigger.enabled for trigger in found)
+        enabled = all(fires(trigger, compiled) for trigger in found)
         if len(found) < len(compiled.pgids) or not all(
             trigger.function == compiled.function
             and trigger.function_comment == compiled.hash
@@ -174,7 +174,10 @@ class Catalog:
             for trigger in found
         ):
             return OUTDATED, enabled
-        intact = all(trigger.intact and trigger.function_intact for trigger in found)
+        intact = all(
+            trigger.intact and trigger.function_intact and state_is_current(trigger, compiled)
+            for trigger in found
+        )
         return INSTALLED if intact else DRIFTED, enabled
 
 
@@ -198,6 +201,16 @@ def definition_is_current(found: InstalledTrigger, compiled: CompiledTrigger) ->
         and found.intact
         and found.comment.endswith(compiled.definition_hash)
     )
+
+
+def fires(found: InstalledTrigger, compiled: CompiledTrigger) -> bool:
+    """Whether an installed trigger fires in the sessions that its declaration is for."""
+    return found.enabled or found.state == compiled.state
+
+
+def state_is_current(found: InstalledTrigger, compiled: CompiledTrigger) -> bool:
+    """Whether it fires in the sessions that are declared, if any are, unless it is disabled."""
+    return not compiled.firing or found.state in ("D", compiled.state)
 
 
 def read(

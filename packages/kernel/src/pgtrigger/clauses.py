@@ -1,4 +1,4 @@
-"""The clauses of ``CREATE TRIGGER`` as values: level, moment, operations, timing, tables.
+"""The clauses of ``CREATE TRIGGER`` as values: level, moment, operations, timing, tables, firing.
 
 PostgreSQL manual: "CREATE TRIGGER" and "Overview of Trigger Behavior".
 """
@@ -50,6 +50,16 @@ class Timing(Clause):
     """When a constraint trigger is checked by default: `Immediate`, `Deferred`."""
 
     allowed = ("IMMEDIATE", "DEFERRED")
+
+
+class Firing(Clause):
+    """In which sessions it fires, by their ``session_replication_role``.
+
+    `Origin`: where changes are made; `Replica`: where they are applied, such as by the worker of a
+    logical subscription; `Always`: in both. PostgreSQL manual: "ALTER TABLE", ``ENABLE TRIGGER``.
+    """
+
+    allowed = ("ORIGIN", "ALWAYS", "REPLICA")
 
 
 class Operation(Clause):
@@ -196,3 +206,7 @@ Truncate: Final = Operation("TRUNCATE")
 
 Immediate: Final = Timing("IMMEDIATE")
 Deferred: Final = Timing("DEFERRED")
+
+Origin: Final = Firing("ORIGIN")
+Always: Final = Firing("ALWAYS")
+Replica: Final = Firing("REPLICA")

@@ -9,7 +9,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from pgtrigger import sql
+from pgtrigger import clauses, sql
 from pgtrigger.errors import DeclarationError, FieldLookupError
 
 # Types whose values Postgres cannot compare with "=", or compares by area or length only.
@@ -98,6 +98,13 @@ def column_named(name: str, model: type[models.Model]) -> str:
         if any(field.column == name for field in columns_of(model)):
             return name
         raise FieldLookupError(f"pgtrigger.UpdateOf({name!r}): {error}") from None
+
+
+def on_columns(operation: clauses.Operation, model: type[models.Model]) -> clauses.Operation:
+    """The operation, with the columns of the fields that an `UpdateOf` names."""
+    if not isinstance(operation, clauses.UpdateOf):
+        return operation
+    return clauses.UpdateOf(*(column_named(name, model) for name in operation.columns))
 
 
 def generated_columns(model: type[models.Model]) -> set[str]:

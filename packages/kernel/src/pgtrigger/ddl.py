@@ -9,19 +9,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, assert_never
 
 from pgtrigger import catalog, sql
 from pgtrigger.catalog import InstalledTrigger, OrphanFunction
-from pgtrigger.compiler import CompiledTrigger, drop_triggers_sql
+from pgtrigger.compiler import CompiledTrigger, drop_triggers_sql, state_sql
 from pgtrigger.compiler.fingerprint import TriggerComment
-
-_STATES: Final = {
-    "O": "ENABLE TRIGGER",
-    "D": "DISABLE TRIGGER",
-    "A": "ENABLE ALWAYS TRIGGER",
-    "R": "ENABLE REPLICA TRIGGER",
-}
 
 
 class Lock(enum.Enum):
@@ -71,6 +65,7 @@ def install_sql(
     schema: str | None = None,
     replaces: Iterable[str] = (),
     comments: list[TriggerComment] | None = None,
+    before: CompiledTrigger | None = None,
 ) -> list[str]:
     """The smallest statements that make a table have a trigger.
 
@@ -81,6 +76,7 @@ def install_sql(
         schema: the table's schema, if it is known.
         replaces: Postgres ids under which the same trigger was installed before.
         comments: collects those to write, for a caller that writes many at once.
+        before: what was declared before, if it is known.
     """
     ours = [found[pgid] for pgid in compiled.pgids if pgid in found]
     # Where somebody has moved the table to another schema, the function has stayed behind.
@@ -92,9 +88,10 @@ def install_sql(
         statements.append(compiled.function_sql(schema))
     if statements or not any(t.function_comment == compiled.hash for t in here):
         statements.append(compiled.function_comment_sql(schema))
-    state = next((t.state for t in [*ours, *former]), "O")
+    sibling = next(iter([*ours, *former]), None)
     for part in compiled.parts:
         current = found.get(part.pgid)
+        state = _state_to_be(compiled, current or sibling, before)
         if (
             current is None
             or current not in here
@@ -105,12 +102,32 @@ def install_sql(
                 part, db_table, schema, drop=constraint, comments=comments
             )
             # Postgres enables a trigger that it replaces.
-            state_now = current.state if current else state
-            statements += state_sql([part.pgid], db_table, state_now, schema) * (state_now != "O")
+            state_now = compiled.state
+        else:
+            state_now = current.state
+        if state != state_now:
+            statements += state_sql([part.pgid], db_table, state, schema)
     statements += drop_triggers_sql([t.pgid for t in former], db_table, schema)
     return statements + drop_functions_sql(
         [t for t in [*ours, *former] if t.function != compiled.function or t not in here]
     )
+
+
+def _state_to_be(
+    compiled: CompiledTrigger, found: InstalledTrigger | None, before: CompiledTrigger | None
+) -> str:
+    """What is disabled stays so. Otherwise what is declared holds, or else what there is."""
+    if found is None or (compiled.firing and found.state != "D"):
+        return compiled.state
+    if found.state in ("D", "O"):
+        return found.state
+    # Nothing is declared any more, or nothing ever was.
+    declared = [before] if before else [replace(compiled, firing=f) for f in ("ALWAYS", "REPLICA")]
+    was = any(
+        one.state == found.state and (before or found.comment.endswith(one.definition_hash))
+        for one in declared
+    )
+    return "O" if was else found.state
 
 
 def drop_functions_sql(triggers: Sequence[InstalledTrigger]) -> list[str]:
@@ -144,14 +161,6 @@ def uninstall_sql(triggers: Sequence[InstalledTrigger]) -> list[str]:
     return drops + drop_functions_sql(triggers)
 
 
-def state_sql(
-    pgids: Iterable[str], db_table: str, state: str, schema: str | None = None
-) -> list[str]:
-    """The statements that enable or disable triggers of a table."""
-    table = sql.quote_relation(db_table, schema)
-    return [f"ALTER TABLE {table} {_STATES[state]} {sql.quote(pgid)}" for pgid in pgids]
-
-
 def as_installed(compiled: CompiledTrigger, db_table: str) -> dict[str, InstalledTrigger]:
     """What the catalog would show of a trigger that has just been installed."""
     schema, table = sql.relation(db_table)
@@ -160,7 +169,7 @@ def as_installed(compiled: CompiledTrigger, db_table: str) -> dict[str, Installe
             schema=schema or "",
             table=table,
             pgid=part.pgid,
-            state="O",
+            state=compiled.state,
             comment=compiled.hash,
             function_schema=schema or "",
             function=compiled.function,
@@ -173,10 +182,10 @@ def as_installed(compiled: CompiledTrigger, db_table: str) -> dict[str, Installe
     }
 
 
-def enable_sql(triggers: Sequence[InstalledTrigger]) -> list[str]:
-    """The statements that let disabled triggers fire again."""
-    disabled = [trigger for trigger in triggers if not trigger.enabled]
-    return [s for t in disabled for s in state_sql([t.pgid], t.table, "O", t.schema)]
+def enable_sql(triggers: Sequence[InstalledTrigger], compiled: CompiledTrigger) -> list[str]:
+    """The statements that let disabled triggers fire again, where that is declared."""
+    disabled = [trigger for trigger in triggers if not catalog.fires(trigger, compiled)]
+    return [s for t in disabled for s in state_sql([t.pgid], t.table, compiled.state, t.schema)]
 
 
 def disable_sql(triggers: Sequence[InstalledTrigger]) -> list[str]:

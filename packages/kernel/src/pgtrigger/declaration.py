@@ -33,6 +33,7 @@ class _SharedArguments(TypedDict, total=False):
     condition: Condition | None
     declare: Iterable[tuple[str, str]] | None
     timing: clauses.Timing | None
+    firing: clauses.Firing | None
     ignorable: bool | None
     depends_on: Sequence[str] | None
 
@@ -79,6 +80,7 @@ class Declaration:
     func: Any = None
     declare: Iterable[tuple[str, str]] | None = None
     timing: clauses.Timing | None = None
+    firing: clauses.Firing | None = None
     ignorable: bool = True
     depends_on: Sequence[str] = ()
 
@@ -94,6 +96,7 @@ class Declaration:
         func: Bodies | None = None,
         declare: Iterable[tuple[str, str]] | None = None,
         timing: clauses.Timing | None = None,
+        firing: clauses.Firing | None = None,
         ignorable: bool | None = None,
         depends_on: Sequence[str] | None = None,
     ) -> None:
@@ -113,6 +116,8 @@ class Declaration:
         self._validate_clause("operation", clauses.Operation)
         if self.timing is not None:
             self._validate_clause("timing", clauses.Timing)
+        if self.firing is not None:
+            self._validate_clause("firing", clauses.Firing)
         if self.get_level() == clauses.Row and self.referencing:
             raise self.refused(
                 'Row-level triggers cannot have "referencing": it sees its rows as OLD and NEW'
@@ -167,6 +172,8 @@ class Declaration:
                 "pgtrigger.InsteadOf is for the rows of a view: it takes no statement level, "
                 "condition, Truncate or UpdateOf"
             )
+        if self.when == clauses.InsteadOf and self.firing:
+            raise self.refused('the trigger of a view cannot have "firing"')
         if self.timing and "TRUNCATE" in names:
             raise self.refused('a trigger with "timing" cannot have operation pgtrigger.Truncate')
         self._validate_referencing()

@@ -17,6 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from pgtrigger import relations, sql
 from pgtrigger.catalog import INSTALLED, InstalledTrigger
 from pgtrigger.comparison import Wanted, leftovers, read_catalog
+from pgtrigger.compiler import state_sql
 from pgtrigger.errors import InstallationError, sqlstate
 from pgtrigger.layout import lay_out
 
@@ -67,9 +68,13 @@ def differences(
                 f'table "{one.db_table}" in its search path. Run migrate first.'
             )
         schema = schemas[one.db_table]
-        there = _installed(connection, one.found_in(found), one.db_table)
+        installed = one.found_in(found)
+        there = _installed(connection, installed, one.db_table)
         definitions = _declared(connection, one, schema)
-        declared = _text(definitions, one.db_table, one.compiled.function)
+        states = dict.fromkeys(one.compiled.pgids, one.compiled.state)
+        if not one.compiled.firing:
+            states |= {trigger.pgid: "A" for trigger in installed if trigger.state == "A"}
+        declared = _text(definitions, one.db_table, one.compiled.function, states)
         yield from _unified(one.uri, there, declared)
     if whole:
         for left in leftovers(found, wanted):
@@ -90,8 +95,8 @@ def _installed(connection: Any, triggers: Sequence[InstalledTrigger], db_table: 
             place = sql.quote(one.schema)
             cursor.execute(_DEFINITIONS, [one.table, [one.pgid], False, place])
             definitions |= _by_pgid(cursor.fetchall())
-    disabled = [one.pgid for one in triggers if not one.enabled]
-    return _text(definitions, db_table, triggers[0].function if triggers else "", disabled)
+    states = {one.pgid: one.state for one in triggers}
+    return _text(definitions, db_table, triggers[0].function if triggers else "", states)
 
 
 def _declared(connection: Any, wanted: Wanted, schema: str) -> Definitions:
@@ -134,7 +139,7 @@ def _by_pgid(rows: Iterable[tuple[str, str, str]]) -> Definitions:
 
 
 def _text(
-    definitions: Definitions, db_table: str, function: str, disabled: Iterable[str] = ()
+    definitions: Definitions, db_table: str, function: str, states: Mapping[str, str]
 ) -> list[str]:
     """Function and triggers as lines, on the names that both sides have."""
     if not definitions:
@@ -150,6 +155,6 @@ def _text(
                 lines.append(f"    EXECUTE FUNCTION {called}")
             else:
                 lines.append(line)
-        if pgid in disabled:
-            lines.append(f"ALTER TABLE {table} DISABLE TRIGGER {sql.quote(pgid)}")
+        if states[pgid] != "O":
+            lines += state_sql([pgid], db_table, states[pgid])
     return lines

@@ -16,7 +16,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from pgtrigger import catalog, ddl, relations
 from pgtrigger.catalog import Catalog, InstalledTrigger, OrphanFunction
 from pgtrigger.comparison import Unwanted, Wanted, read_catalog, status_words, unwanted
-from pgtrigger.compiler import drop_triggers_sql
+from pgtrigger.compiler import CompiledTrigger, drop_triggers_sql
 from pgtrigger.errors import InstallationError
 
 
@@ -29,13 +29,13 @@ class Action(enum.Enum):
     DISABLE = "Disabling"
     PRUNE = "Pruning"
 
-    def statements(self, found: Sequence[InstalledTrigger]) -> list[str]:
+    def statements(self, found: Sequence[InstalledTrigger], compiled: CompiledTrigger) -> list[str]:
         """The statements that do it to a trigger that is installed."""
         match self:
             case Action.UNINSTALL:
                 return ddl.uninstall_sql(found)
             case Action.ENABLE:
-                return ddl.enable_sql(found)
+                return ddl.enable_sql(found, compiled)
             case Action.DISABLE:
                 return ddl.disable_sql(found)
             case Action.INSTALL | Action.PRUNE:
@@ -186,7 +186,8 @@ class Work:
     def _changing(self, found: Catalog) -> list[Step]:
         steps = []
         for wanted in self._chosen(found):
-            statements = self.action.statements(wanted.found_in(found, self.schema))
+            there = wanted.found_in(found, self.schema)
+            statements = self.action.statements(there, wanted.compiled)
             if statements:
                 steps.append(self._step(wanted.uri, wanted.db_table, statements))
         return steps

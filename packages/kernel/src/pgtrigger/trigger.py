@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Protocol
 
 from pgtrigger import clauses, sql
-from pgtrigger.columns import column_named, generated_columns
+from pgtrigger.columns import generated_columns, on_columns
 from pgtrigger.compiler import CompiledTrigger, Part, function_name, postgres_id
 from pgtrigger.conditions import Condition
 from pgtrigger.declaration import Body, Declaration, Model, ModelOrRow
@@ -54,6 +54,8 @@ class Trigger(Declaration):
         declare: ``(name, type)`` pairs of the function's variables.
         timing: `Immediate` or `Deferred` make it a constraint trigger, whose check `constraints`
             can move to the end of the transaction.
+        firing: `Origin`, `Always` or `Replica`: for changes made here, for those that replication
+            applies, or both. Without it `Origin`, unless the database has been told otherwise.
         ignorable: whether `pgtrigger.ignore` applies to it.
         depends_on: models of other apps that its function uses, as ``app_label.Model``: their
             tables are migrated before the trigger is.
@@ -185,7 +187,7 @@ class Trigger(Declaration):
     def get_parts(self, model: Model) -> list[Part]:
         """The Postgres triggers that stand for this declaration; the first has its Postgres id."""
         assert self.operation is not None
-        operations = [_on_columns(member, model) for member in self.operation.members]
+        operations = [on_columns(member, model) for member in self.operation.members]
         if self.get_level() == clauses.Row:
             groups = self._alike(model, operations)
         elif any(self.get_referencing(model, operation) for operation in operations):
@@ -253,6 +255,7 @@ class Trigger(Declaration):
             func=self.render_func(model),
             declare=self.render_declare(model),
             ignorable=self.ignorable,
+            firing=str(self.firing or ""),
             parts=tuple(self.get_parts(model)),
         )
 
@@ -293,8 +296,3 @@ class Trigger(Declaration):
         """
         return self.lifecycle.status(self, model, database)
 
-
-def _on_columns(operation: clauses.Operation, model: Model) -> clauses.Operation:
-    if not isinstance(operation, clauses.UpdateOf):
-        return operation
-    return clauses.UpdateOf(*(column_named(name, model) for name in operation.columns))

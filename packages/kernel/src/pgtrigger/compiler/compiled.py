@@ -25,6 +25,12 @@ from pgtrigger.compiler.part import (
     value_repr,
 )
 
+_STATES: Final = {
+    "O": "ENABLE TRIGGER",
+    "D": "DISABLE TRIGGER",
+    "A": "ENABLE ALWAYS TRIGGER",
+    "R": "ENABLE REPLICA TRIGGER",
+}
 _STATEMENTS: Final = frozenset(
     ["select", "insert", "update", "delete", "merge", "perform", "execute", "call"]
 )
@@ -50,6 +56,7 @@ class CompiledTrigger:
         parts: its Postgres triggers; the first one carries the trigger's Postgres id.
         declare: the ``DECLARE`` section, with its keyword.
         ignorable: whether `pgtrigger.ignore` applies.
+        firing: ``ORIGIN``, ``ALWAYS`` or ``REPLICA``, if that is declared.
 
     Two compiled triggers are equal when they mean the same to Postgres: white space outside
     literals does not count, nor does the template by which the function is written.
@@ -61,6 +68,7 @@ class CompiledTrigger:
     parts: tuple[Part, ...]
     declare: str = ""
     ignorable: bool = True
+    firing: str = ""
 
     __repr__ = value_repr
 
@@ -85,7 +93,9 @@ class CompiledTrigger:
     @functools.cached_property
     def definition_hash(self) -> str:
         """20 hexadecimal digits that change with the Postgres triggers themselves."""
-        keys = ("\1".join(part.key) for part in self.parts)
+        keys = ["\1".join(part.key) for part in self.parts]
+        if self.firing:
+            keys.append(self.firing)
         return digest(self.function, self._guard_kind, *keys)[:20]
 
     @property
@@ -110,6 +120,11 @@ class CompiledTrigger:
     def pgids(self) -> tuple[str, ...]:
         """The names of all its Postgres triggers."""
         return tuple(part.pgid for part in self.parts)
+
+    @property
+    def state(self) -> str:
+        """What ``pg_trigger.tgenabled`` is where it is installed: ``O``, ``A`` or ``R``."""
+        return (self.firing or "ORIGIN")[0]
 
     @property
     def _guards_in_when(self) -> bool:
@@ -196,6 +211,8 @@ class CompiledTrigger:
         dropping = [f"DROP TRIGGER IF EXISTS {name}"] if part.timing or drop else []
         guard = self._ignored if self._guards_in_when else ""
         statements = [*dropping, part.create_sql(table, function, guard=guard)]
+        if self.state != "O":
+            statements += state_sql([part.pgid], db_table, self.state, schema)
         comment = TriggerComment(self.hash, part.pgid, table)
         if comments is None:
             return [*statements, comment_triggers_sql([comment])]
@@ -216,6 +233,14 @@ class CompiledTrigger:
             *drop_triggers_sql(self.pgids, db_table, schema),
             f"DROP FUNCTION IF EXISTS {sql.quote_relation(self.function, schema)}()",
         ]
+
+
+def state_sql(
+    pgids: Iterable[str], db_table: str, state: str, schema: str | None = None
+) -> list[str]:
+    """The statements that enable or disable triggers of a table, as ``tgenabled`` has it."""
+    table = sql.quote_relation(db_table, schema)
+    return [f"ALTER TABLE {table} {_STATES[state]} {sql.quote(pgid)}" for pgid in pgids]
 
 
 def drop_triggers_sql(pgids: Iterable[str], db_table: str, schema: str | None = None) -> list[str]:

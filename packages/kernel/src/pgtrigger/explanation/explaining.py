@@ -19,6 +19,12 @@ from pgtrigger.places import place_of
 from pgtrigger.plpgsql import Refusal
 from pgtrigger.trigger import Trigger
 
+_REPLICATING: Final = {
+    "": "",
+    "ORIGIN": "it fires where changes are made, not where replication applies them",
+    "ALWAYS": "it fires where changes are made, and where replication applies them",
+    "REPLICA": "it fires only where replication applies changes",
+}
 _MOMENTS: Final = {"BEFORE": "before", "AFTER": "after", "INSTEAD OF": "in place of"}
 
 
@@ -51,6 +57,7 @@ class Explanation:
         effects: sentences on what its function does.
         ignoring: whether and how it is ignored.
         deferring: when it is checked, and how that is changed.
+        replicating: whether it fires for what replication applies, if that is declared.
         function: the name of its function in Postgres.
         locking: what installing it makes others wait for.
     """
@@ -64,6 +71,7 @@ class Explanation:
     effects: tuple[str, ...]
     ignoring: str
     deferring: str
+    replicating: str
     function: str
     locking: tuple[str, ...]
 
@@ -81,6 +89,8 @@ class Explanation:
             yield "" if index else "Does", sentence
         yield "Ignoring", self.ignoring
         yield "Deferring", self.deferring
+        if self.replicating:
+            yield "Replicating", self.replicating
         names = ", ".join(firing.pgid for firing in self.firings)
         several = "s" if len(self.firings) > 1 else ""
         yield "In Postgres", f"trigger{several} {names} on {self.table}"
@@ -127,6 +137,7 @@ def explain(model: Model, trigger: Trigger) -> Explanation:
         if trigger.ignorable
         else "nobody can ignore it: ignorable=False",
         deferring=_deferring(trigger, uri),
+        replicating=_REPLICATING[compiled.firing],
         function=compiled.function,
         locking=tuple(_locking(compiled, table)),
     )

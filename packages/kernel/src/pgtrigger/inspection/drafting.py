@@ -20,6 +20,7 @@ from pgtrigger.plpgsql import Function, parse
 
 _UNUSABLE: Final = re.compile(r"[^A-Za-z0-9_-]+")
 _INDENT: Final = 8
+_FIRINGS: Final = {"A": "pgtrigger.Always", "R": "pgtrigger.Replica"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -126,8 +127,6 @@ def _reasons(found: FoundTrigger) -> Iterator[str]:
         yield "it is a constraint trigger FROM another table"
     if found.for_each_row and (found.old_table or found.new_table):
         yield "it fires for each row and has transition tables"
-    if found.state == "R":
-        yield "it is enabled for replicas only (ENABLE REPLICA TRIGGER)"
 
 
 def _notes(found: FoundTrigger, name: str) -> Iterator[str]:
@@ -149,8 +148,6 @@ def _notes(found: FoundTrigger, name: str) -> Iterator[str]:
         yield "it is a constraint trigger that cannot be deferred, which is an ordinary one"
     if found.state == "D":
         yield "it is disabled; the declaration is enabled when it is installed"
-    if found.state == "A":
-        yield "it fires on replicas, too (ENABLE ALWAYS); the declaration does not"
 
 
 def _columns(found: FoundTrigger, model: Model | None) -> tuple[list[str], list[str]]:
@@ -211,6 +208,8 @@ def _arguments(
         )
     if found.deferrable:
         arguments["timing"] = f"pgtrigger.{'Deferred' if found.deferred else 'Immediate'}"
+    if found.state in _FIRINGS:
+        arguments["firing"] = _FIRINGS[found.state]
     if declare:
         pairs = [f"({layout.string(key)}, {layout.string(kind)})" for key, kind in declare]
         arguments["declare"] = layout.items(pairs, _INDENT, len("declare=,"))

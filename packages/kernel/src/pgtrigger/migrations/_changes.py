@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from pgtrigger import catalog, ddl, relations
 from pgtrigger.catalog import InstalledTrigger
 from pgtrigger.comparison import allowed
-from pgtrigger.compiler import CompiledTrigger, is_postgres_id
+from pgtrigger.compiler import CompiledTrigger, is_postgres_id, state_sql
 from pgtrigger.compiler.fingerprint import TriggerComment, comment_triggers_sql
 from pgtrigger.errors import sqlstate
 from pgtrigger.locks import installer
@@ -177,12 +177,19 @@ def _statements(
         return statements + _orphaned_sql(change, lost)
     replaces = before.pgids if before else _former_pgids(after, found, model)
     statements = ddl.install_sql(
-        after, db_table, found, schema=schema, replaces=replaces, comments=comments
+        after,
+        db_table,
+        found,
+        schema=schema,
+        replaces=replaces,
+        comments=comments,
+        before=before,
     )
     statements += _orphaned_sql(change, lost)
-    state = next((lost[pgid].state for pgid in change.pgids if pgid in lost), "O")
-    if state != "O":
-        statements += ddl.state_sql(after.pgids, db_table, state, schema)
+    state = next((lost[pgid].state for pgid in change.pgids if pgid in lost), after.state)
+    declared = after.firing or (before and before.firing)
+    if state != after.state and (state == "D" or not declared):
+        statements += state_sql(after.pgids, db_table, state, schema)
     return statements
 
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
-from pgtrigger import ddl, sql
+from pgtrigger import sql
 from pgtrigger.catalog import OURS, OrphanFunction
-from pgtrigger.compiler import fingerprint, is_postgres_id
+from pgtrigger.compiler import fingerprint, is_postgres_id, state_sql
 from pgtrigger.migrations._changes import declared_on
 
 # Triggers of ours whose WHEN or UPDATE OF uses a column; Postgres refuses to change its type, and
@@ -71,7 +71,7 @@ class Dependent:
     def _with_state(self, statements: list[str]) -> list[str]:
         if self.state == "O":
             return statements
-        return [*statements, *ddl.state_sql([self.pgid], self.db_table, self.state)]
+        return [*statements, *state_sql([self.pgid], self.db_table, self.state)]
 
     def _declared_sql(self) -> list[str]:
         # As the migrations have it: what Postgres shows has the casts that the old type took, and
