@@ -161,3 +161,13 @@ def test_a_condition_without_rows_is_asked_of_a_truncation(live):
     assert messages(trigger) == []
     live(Product, trigger)
     run(f"TRUNCATE {connection.ops.quote_name(Product._meta.db_table)} CASCADE")
+
+
+@pytest.mark.parametrize("firing", [pgtrigger.Origin, pgtrigger.Always, pgtrigger.Replica], ids=str)
+@pytest.mark.parametrize("operation", [pgtrigger.Update, pgtrigger.Truncate], ids=str)
+@pytest.mark.parametrize("level", [pgtrigger.Row, pgtrigger.Statement], ids=str)
+def test_what_replication_does_not_fire_is_a_warning(firing, operation, level):
+    trigger = noop(firing=firing, operation=operation, level=level)
+    warns = (operation, level) == (pgtrigger.Update, pgtrigger.Statement)
+    ids = ["pgtrigger.W008"] if warns and firing != pgtrigger.Origin else []
+    assert [message.id for message in messages(trigger)] == ids

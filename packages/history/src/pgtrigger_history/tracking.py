@@ -11,7 +11,7 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 
 import pgtrigger
-from pgtrigger.clauses import Level
+from pgtrigger.clauses import Firing, Level
 from pgtrigger.columns import columns_of, concrete_field
 from pgtrigger.declaration import Model
 from pgtrigger.errors import DeclarationError, FieldLookupError
@@ -33,6 +33,7 @@ def track(
     model_name: str | None = None,
     accessor: str = "history",
     level: Level = pgtrigger.Statement,
+    firing: Firing | None = None,
     row: Rows = "new",
     context: Storage | None = "table",
     m2m: Sequence[str] = (),
@@ -56,6 +57,7 @@ def track(
         model_name: what the model of events is called; by default ``<Model>Event``.
         accessor: the attribute that gives the events.
         level: `Statement`, or `Row`.
+        firing: as of `pgtrigger.Trigger`: whether changes are recorded that replication applies.
         row: what is recorded of an update, where an event does not say it itself.
         context: where `context` is stored: once in a transaction in the ``"table"`` of `Context`,
             ``"inline"`` in each event, or, with None, not at all.
@@ -103,13 +105,14 @@ def track(
             archive=archive,
             meta=meta or {},
         )
-        _add_triggers(model, tracking, wanted, level)
+        _add_triggers(model, tracking, wanted, level, firing)
         for field, table in tables.items():
             _track_links(
                 model,
                 field,
                 table,
                 level,
+                firing,
                 context,
                 append_only=append_only,
                 partition=partition,
@@ -138,7 +141,11 @@ def _tracked_names(model: Model, fields: Sequence[str] | None, exclude: Sequence
 
 
 def _add_triggers(
-    model: Model, tracking: Tracking, wanted: Sequence[Tracker], level: Level
+    model: Model,
+    tracking: Tracking,
+    wanted: Sequence[Tracker],
+    level: Level,
+    firing: Firing | None,
 ) -> None:
     for event in wanted:
         if event.operation is None:
@@ -152,6 +159,7 @@ def _add_triggers(
             row=event.row,
             condition=event.condition,
             level=level,
+            firing=firing,
         )
         register(trigger)(model)
 
@@ -183,6 +191,7 @@ def _track_links(
     name: str,
     through: Any,
     level: Level,
+    firing: Firing | None,
     storage: Storage | None,
     *,
     append_only: bool,
@@ -208,4 +217,4 @@ def _track_links(
         meta={},
         owner=(model, name),
     )
-    _add_triggers(links, tracking, wanted, level)
+    _add_triggers(links, tracking, wanted, level, firing)

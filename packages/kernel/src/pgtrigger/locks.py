@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Final
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.utils import OperationalError
 
@@ -25,6 +25,7 @@ logger = logging.getLogger("pgtrigger")
 # The key of the advisory lock that serialises installers: any constant that others do not use.
 _ADVISORY_LOCK: Final = 0x7067747269676765
 _LOCK_NOT_AVAILABLE: Final = "55P03"
+_READ_ONLY: Final = "25006"
 _PAUSE: Final = 0.05  # seconds between two attempts to get it
 _IN_TRANSACTION: Final = 60_000  # milliseconds that somebody's transaction waits for it
 # The aliases of the databases whose lock a run of migrations holds for the current task.
@@ -42,7 +43,7 @@ def installer(connection: BaseDatabaseWrapper, lock_timeout: str | None = None) 
         lock_timeout: how long to wait for a lock; ``PGTRIGGER_LOCK_TIMEOUT`` by default.
 
     Raises:
-        InstallationError: a lock was not to be had in that time.
+        InstallationError: a lock was not to be had in that time, or nothing can be changed.
     """
     timeout = lock_timeout or conf.lock_timeout()
     outermost = not connection.in_atomic_block
@@ -61,13 +62,21 @@ def installer(connection: BaseDatabaseWrapper, lock_timeout: str | None = None) 
             if before is not None:
                 # The transaction may be somebody else's, and go on.
                 _limit(cursor, before)
-    except OperationalError as error:
-        if sqlstate(error) != _LOCK_NOT_AVAILABLE:
+    except DatabaseError as error:
+        if sqlstate(error) == _LOCK_NOT_AVAILABLE:
+            why = (
+                f"a lock was not to be had in time ({_limit_in_words(lock_timeout)}). Nothing was "
+                f"changed. Try again when the long transactions on the table have ended."
+            )
+        elif sqlstate(error) == _READ_ONLY:
+            why = (
+                "it is a replica, or its transactions are read-only. Nothing was changed. Ask the "
+                "primary server."
+            )
+        else:
             raise
         raise InstallationError(
-            f'Database "{connection.alias}": a lock was not to be had in time '
-            f"({_limit_in_words(lock_timeout)}). Nothing was changed. Try again when the long "
-            f"transactions on the table have ended. Postgres said: {error}"
+            f'Database "{connection.alias}": {why} Postgres said: {error}'
         ) from error
 
 

@@ -295,4 +295,3 @@ class Trigger(Declaration):
         One of INSTALLED, OUTDATED, UNINSTALLED and UNALLOWED, with None for the last two.
         """
         return self.lifecycle.status(self, model, database)
-

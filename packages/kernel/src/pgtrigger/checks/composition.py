@@ -1,6 +1,6 @@
-"""What a trigger's function has to do itself at statement level: match rows, ask the condition.
+"""What is different at statement level: matching rows, asking the condition, replication.
 
-PostgreSQL manual: "Table Expressions", joined tables.
+PostgreSQL manual: "Table Expressions", joined tables; "Logical Replication", "Architecture".
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ from pgtrigger.trigger import Trigger
 def check_composition(
     model: Model, trigger: Trigger, compiled: CompiledTrigger
 ) -> Iterator[CheckMessage]:
-    """Check that rows can be matched by their key, and that a condition is asked at all."""
+    """Check that rows can be matched, that a condition is asked, and that it fires at all."""
     if trigger.get_level() == clauses.Statement:
         yield from _check_key(model, trigger, compiled)
+        yield from _check_firing(model, trigger)
     condition = trigger.get_condition(model)
     # What types compose by themselves has its own tests; here it is about functions of users.
     if condition is not None and trigger.func:
@@ -46,6 +47,21 @@ def _check_key(model: Model, trigger: Trigger, compiled: CompiledTrigger) -> Ite
                 "model."
             )
             yield error("pgtrigger.E007", text, hint, model)
+
+
+def _check_firing(model: Model, trigger: Trigger) -> Iterator[CheckMessage]:
+    assert trigger.operation is not None
+    rows = trigger.operation.names - {"TRUNCATE"}
+    if rows and trigger.firing in (clauses.Always, clauses.Replica):
+        text = (
+            f'Trigger "{trigger.get_uri(model)}" with firing={trigger.firing!r} is at statement '
+            f"level, where logical replication fires no trigger for the rows that it changes."
+        )
+        hint = (
+            "Declare it at row level. Silence this if it is meant for sessions that set "
+            "session_replication_role themselves."
+        )
+        yield warning("pgtrigger.W008", text, hint, model)
 
 
 def _check_condition(
