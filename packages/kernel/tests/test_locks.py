@@ -74,6 +74,37 @@ def test_an_installer_waits_for_a_run_of_migrations_and_gives_up_in_time(committ
     other.execute("ROLLBACK")
 
 
+@pytest.mark.parametrize("level", ["READ COMMITTED", "SERIALIZABLE"])
+def test_an_installer_that_waits_begins_anew_and_keeps_its_settings(committed, other, level):
+    """So that ``CREATE INDEX CONCURRENTLY`` does not wait for the end of its transaction."""
+    run(f"SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL {level}")
+    pid = value("SELECT pg_backend_pid()")
+    other.execute("BEGIN")
+    other.execute("SELECT pg_advisory_xact_lock(%s)", [KEY])
+    seen = set()
+
+    def watch():
+        deadline = time.monotonic() + 20
+        while len(seen) < 3 and time.monotonic() < deadline:
+            other.execute(
+                "SELECT virtualtransaction FROM pg_locks WHERE locktype = 'virtualxid' AND pid = %s",
+                [pid],
+            )
+            seen.update(other.fetchall())
+            time.sleep(0.01)
+        other.execute("ROLLBACK")
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    with locks.installer(connection, "25s"):
+        assert value("SHOW lock_timeout") == "25s"
+        assert value("SHOW transaction_isolation") == "read committed"
+        run("SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL READ COMMITTED")
+    watching.join()
+    assert len(seen) >= 3
+    assert value("SHOW lock_timeout") != "25s"
+
+
 def test_in_a_transaction_the_server_ends_the_wait(committed, other, monkeypatch):
     monkeypatch.setattr(locks, "_IN_TRANSACTION", 100)
     run("SET lock_timeout = 0")

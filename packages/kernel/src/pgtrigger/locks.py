@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Final
@@ -26,6 +26,11 @@ logger = logging.getLogger("pgtrigger")
 _ADVISORY_LOCK: Final = 0x7067747269676765
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 _READ_ONLY: Final = "25006"
+_NO_TIMEOUTS: Final = (
+    "SELECT set_config(name, '0', true) FROM pg_catalog.pg_settings WHERE name IN "
+    "('lock_timeout', 'statement_timeout', 'transaction_timeout', "
+    "'idle_in_transaction_session_timeout')"
+)
 _PAUSE: Final = 0.05  # seconds between two attempts to get it
 _IN_TRANSACTION: Final = 60_000  # milliseconds that somebody's transaction waits for it
 # The aliases of the databases whose lock a run of migrations holds for the current task.
@@ -57,7 +62,7 @@ def installer(connection: BaseDatabaseWrapper, lock_timeout: str | None = None) 
                 (before,) = cursor.fetchone()
                 _limit(cursor, timeout)
             if connection.alias not in _migrating.get():
-                _take_turn(cursor, outermost=outermost)
+                _take_turn(cursor, timeout, outermost=outermost)
             yield cursor
             if before is not None:
                 # The transaction may be somebody else's, and go on.
@@ -92,14 +97,19 @@ def _limit(cursor: Any, timeout: str) -> None:
     cursor.execute("SELECT set_config('lock_timeout', %s, true)", [timeout])
 
 
-def _take_turn(cursor: Any, *, outermost: bool) -> None:
+def _take_turn(cursor: Any, timeout: str | None, *, outermost: bool) -> None:
     """Wait until no other installer is at work on the database."""
     if _try(cursor):
         return
     cursor.execute("SELECT setting::int FROM pg_catalog.pg_settings WHERE name = 'lock_timeout'")
     (milliseconds,) = cursor.fetchone()
     if outermost:
-        _poll(cursor, milliseconds)
+
+        def prepare() -> None:
+            if timeout is not None:
+                _limit(cursor, timeout)
+
+        _poll(cursor, milliseconds, prepare)
         return
     # Somebody's transaction may hold locks that the other one waits for, which the server notices
     # only among those that wait in it; and not where the other one is a run of migrations.
@@ -113,9 +123,14 @@ def _try(cursor: Any) -> bool:
     return bool(cursor.fetchone()[0])
 
 
-def _poll(cursor: Any, milliseconds: int) -> None:
-    """Ask again and again: a statement that waits keeps ``CREATE INDEX CONCURRENTLY`` waiting."""
+def _poll(cursor: Any, milliseconds: int, prepare: Callable[[], object]) -> None:
+    """Ask again and again, in a transaction for each attempt.
+
+    ``CREATE INDEX CONCURRENTLY`` that finds a statement under way waits for the end of its
+    transaction, and whoever creates it may be the one that is waited for here.
+    """
     deadline = time.monotonic() + milliseconds / 1000 if milliseconds else math.inf
+    prepare()
     while not _try(cursor):
         if time.monotonic() > deadline:
             raise InstallationError(
@@ -123,7 +138,9 @@ def _poll(cursor: Any, milliseconds: int) -> None:
                 f"finished within the lock timeout of {milliseconds} ms. Nothing was changed. "
                 "Try again later."
             )
+        cursor.execute("ROLLBACK AND CHAIN")
         time.sleep(_PAUSE)
+        prepare()
 
 
 def _read_what_is_committed(connection: Any) -> None:
@@ -174,20 +191,9 @@ def _hold(holder: Any) -> None:
     # Without Django's own commands about transactions, which the caller may have wrapped.
     holder.ensure_connection()
     with holder.wrap_database_errors, holder.connection.cursor() as cursor:
-        while True:
-            cursor.execute("BEGIN")
-            # It is idle for as long as the migrations run.
-            cursor.execute(
-                "SELECT set_config(name, '0', true) FROM pg_catalog.pg_settings WHERE name IN "
-                "('lock_timeout', 'statement_timeout', 'transaction_timeout', "
-                "'idle_in_transaction_session_timeout')"
-            )
-            if _try(cursor):
-                return
-            # CREATE INDEX CONCURRENTLY that finds a statement under way waits for the end of its
-            # transaction, and whoever creates it may be the one that is waited for here.
-            cursor.execute("ROLLBACK")
-            time.sleep(_PAUSE)
+        cursor.execute("BEGIN")
+        # It is idle for as long as the migrations run.
+        _poll(cursor, 0, lambda: cursor.execute(_NO_TIMEOUTS))
 
 
 def _release(holder: Any) -> None:
