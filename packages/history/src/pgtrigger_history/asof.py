@@ -15,6 +15,7 @@ from django.db.models.sql.datastructures import BaseTable, Join
 
 from pgtrigger import sql
 from pgtrigger.columns import column_name
+from pgtrigger_history.fields import GONE_SQL
 from pgtrigger_history.trackings import Tracking, complete_trackings
 
 # The moment of the query that is about to make a part of itself.
@@ -31,9 +32,7 @@ def states_sql(tracking: Tracking) -> str:
     recorded = {f.name: column_name(f) for f in options.concrete_fields if f.column}
     keys = [tracking.column(name) for name in tracking.key]
     columns = {column_name(field): recorded[field.name] for field in tracking.fields()}
-    own = {f.attname: column_name(f) for f in tracking.model._meta.concrete_fields if f.column}
-    for ours, theirs in zip(tracking.object_key, keys, strict=True):
-        columns[own[ours]] = theirs
+    columns |= tracking.key_columns
     quote = sql.quote
     selected = ", ".join(f"{quote(theirs)} AS {quote(ours)}" for ours, theirs in columns.items())
     order = ", ".join(f"{quote(key)} DESC" for key in keys)
@@ -42,7 +41,7 @@ def states_sql(tracking: Tracking) -> str:
         f"(SELECT {shown} FROM (SELECT DISTINCT ON ({', '.join(map(quote, keys))}) {selected}, "
         f"pgh_operation AS pgh_last FROM {sql.quote_relation(options.db_table)} "
         f"WHERE pgh_created_at <= %s ORDER BY {order}, pgh_id DESC) AS pgh_states "
-        "WHERE pgh_last NOT IN ('DELETE', 'TRUNCATE'))"
+        f"WHERE pgh_last NOT IN {GONE_SQL})"
     )
 
 

@@ -47,10 +47,9 @@ class Backfilling:
         model = tracking.model
         self._table = f"{sql.quote_relation(model._meta.db_table)} AS {ROW}"
         self._keys = [f"{ROW}.{sql.quote(column_name(f))}" for f in model._meta.pk_fields]
-        own = {f.attname: column_name(f) for f in model._meta.concrete_fields if f.column}
         same = " AND ".join(
-            f"event.{sql.quote(tracking.column(theirs))} = {ROW}.{sql.quote(own[ours])}"
-            for ours, theirs in zip(tracking.object_key, tracking.key, strict=True)
+            f"event.{sql.quote(theirs)} = {ROW}.{sql.quote(ours)}"
+            for ours, theirs in tracking.key_columns.items()
         )
         events = sql.quote_relation(tracking.event_model._meta.db_table)
         self._unknown = f"NOT EXISTS (SELECT FROM {events} AS event WHERE {same})"

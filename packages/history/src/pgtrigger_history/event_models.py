@@ -19,6 +19,7 @@ from pgtrigger_history.events import Event, EventManager
 from pgtrigger_history.fields import (
     ARCHIVE,
     CONTEXT,
+    GONE,
     OBJECT,
     OLD_PREFIX,
     PREFIX,
@@ -27,7 +28,6 @@ from pgtrigger_history.fields import (
 )
 from pgtrigger_history.partitions import partitioned_by
 from pgtrigger_history.protection import EventProtection
-from pgtrigger_history.reverting import GONE
 from pgtrigger_history.trackings import Tracking
 
 Storage = Literal["table", "inline"]

@@ -12,7 +12,7 @@ from django.db.models.fields.json import KT
 
 from pgtrigger.lookups import IsDistinctFrom
 from pgtrigger_history.errors import NotTrackedError
-from pgtrigger_history.fields import CONTEXT, KEY, OLD_PREFIX
+from pgtrigger_history.fields import KEY, OLD_PREFIX, context_field
 from pgtrigger_history.reverting import revert, undo
 from pgtrigger_history.states import as_of
 from pgtrigger_history.trackings import Tracking, tracking_of_events
@@ -92,10 +92,7 @@ def _as_object(event: Any) -> Any:
     tracking = tracking_of_events(type(event))
     model = tracking.model
     values = {field.attname: getattr(event, field.attname) for field in tracking.fields()}
-    values |= {
-        ours: getattr(event, theirs)
-        for ours, theirs in zip(tracking.object_key, tracking.key, strict=True)
-    }
+    values |= {ours: getattr(event, theirs) for ours, theirs in tracking.key_pairs}
     names = [f.attname for f in model._meta.concrete_fields if f.attname in values]
     instance = model.from_db(event._state.db, names, [values[name] for name in names])
     instance._state.adding = True
@@ -184,7 +181,7 @@ class EventQuerySet(models.QuerySet[Any]):
         Raises:
             NotTrackedError: the events store no context.
         """
-        context = next((f for f in self.model._meta.fields if f.name == CONTEXT), None)
+        context = context_field(self.model)
         if context is None:
             raise NotTrackedError(
                 f'"{self.model._meta.label}" stores no context, so it does not tell who made a '

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.fields.proxy import OrderWrt
+
+from pgtrigger import sql
 
 PREFIX: Final = "pgh_"
 OLD_PREFIX: Final = "pgh_old_"
@@ -17,6 +20,10 @@ KEY: Final = "pgh_id"
 OBJECT: Final = "pgh_obj"
 CONTEXT: Final = "pgh_context"
 ARCHIVE: Final = "pgh_archive"
+
+# The operations after which an object is not there any more; and the same as a list in SQL.
+GONE: Final = ("DELETE", "TRUNCATE")
+GONE_SQL: Final = f"({', '.join(map(sql.string, GONE))})"
 
 # What a copy of a tracked column has not: its values may repeat, are nobody's key, are what the
 # row had and not what a new one would get, and are not there in events from before the column.
@@ -40,6 +47,20 @@ _DROPPED: Final = (
     "unique_for_year",
     "validators",
 )
+
+
+def context_field(event_model: type[models.Model]) -> Any:
+    """The field of the events with their context, or None; a foreign key, or JSON."""
+    try:
+        return event_model._meta.get_field(CONTEXT)
+    except FieldDoesNotExist:
+        return None
+
+
+def refers_to_contexts(event_model: type[models.Model]) -> bool:
+    """Whether the contexts of the events are in their own table."""
+    field = context_field(event_model)
+    return field is not None and bool(field.remote_field)
 
 
 class TransactionIdField(models.Field):  # type: ignore[type-arg]  # at run time it has none

@@ -15,7 +15,15 @@ from pgtrigger.declaration import Model
 from pgtrigger.errors import DeclarationError
 from pgtrigger_history import body
 from pgtrigger_history.body import Names, Recording
-from pgtrigger_history.fields import CONTEXT, KEY, OBJECT, OLD_PREFIX, PREFIX
+from pgtrigger_history.fields import (
+    CONTEXT,
+    KEY,
+    OBJECT,
+    OLD_PREFIX,
+    PREFIX,
+    context_field,
+    refers_to_contexts,
+)
 
 _SAID: Final = ("pgh_created_at", "pgh_label", "pgh_operation", "pgh_transaction", CONTEXT)
 
@@ -51,10 +59,9 @@ class Filling:
     @property
     def context(self) -> str:
         """The variable of the function with what the events store of the context, if they do."""
-        field = next((f for f in event_columns(self.event_model) if f.name == CONTEXT), None)
-        if field is None:
+        if context_field(self.event_model) is None:
             return ""
-        return body.CONTEXT_ID if field.remote_field else body.CONTEXT
+        return body.CONTEXT_ID if refers_to_contexts(self.event_model) else body.CONTEXT
 
     def recording(
         self, about: str, operation: str, source: str, rows: Sequence[str] = ()
@@ -82,7 +89,7 @@ class Filling:
         def values(names: Names) -> list[str]:
             if not rows:
                 names = Names(TABLES.old, TABLES.new, names.context)
-            said = self._said(operation, names.context)
+            said = self.said(operation, names.context)
             row = names.new if about == "NEW" else names.old
             return [
                 said[name]
@@ -93,7 +100,13 @@ class Filling:
 
         return Recording([*map(sql.quote, filled)], values, source, rows)
 
-    def _said(self, operation: str, context: str) -> dict[str, str]:
+    def said(self, operation: str, context: str) -> dict[str, str]:
+        """The expressions that are not about a row.
+
+        Args:
+            operation: an SQL expression.
+            context: that of the context: its key, or its text.
+        """
         inline = self.context == body.CONTEXT
         return {
             "pgh_created_at": "pg_catalog.clock_timestamp()",

@@ -16,11 +16,10 @@ from pgtrigger.columns import column_name
 from pgtrigger.registry import registered
 from pgtrigger.relations import places
 from pgtrigger_history.body import CONTEXT_TABLE
-from pgtrigger_history.fields import CONTEXT
+from pgtrigger_history.fields import GONE_SQL, context_field, refers_to_contexts
 from pgtrigger_history.maintenance import maintenance
 from pgtrigger_history.partitioning import Partition, Partitioning
 from pgtrigger_history.partitions import is_partitioned
-from pgtrigger_history.reverting import GONE
 from pgtrigger_history.trackings import Tracking, trackings
 from pgtrigger_history.triggers import History
 
@@ -120,11 +119,10 @@ class Pruning:
             columns = [sql.quote(self.tracking.column(name)) for name in self.tracking.key]
             same = " AND ".join(f"other.{column} = event.{column}" for column in columns)
             other = f"EXISTS (SELECT FROM {self._table} AS other WHERE {same} AND other.pgh_id"
-            gone = ", ".join(map(sql.string, GONE))
             where += (
                 f" AND ({other} > event.pgh_id AND other.pgh_created_at < %s)"
                 # What tells that an object is gone is not needed when nothing tells that it was.
-                f" OR event.pgh_operation IN ({gone}) AND NOT {other} < event.pgh_id "
+                f" OR event.pgh_operation IN {GONE_SQL} AND NOT {other} < event.pgh_id "
                 "AND other.pgh_created_at >= %s))"
             )
             parameters += [self.before, self.before]
@@ -212,10 +210,9 @@ def referring_tables() -> dict[str, str]:
         if isinstance(trigger, History)
     ]
     return {
-        kind._meta.db_table: column_name(field)
+        kind._meta.db_table: column_name(context_field(kind))
         for kind in kinds
-        for field in kind._meta.concrete_fields
-        if field.name == CONTEXT and field.remote_field
+        if refers_to_contexts(kind)
     }
 
 

@@ -16,10 +16,9 @@ from pgtrigger.columns import column_name, has_equality
 from pgtrigger.declaration import Model
 from pgtrigger_history.body import CONTEXT_ID
 from pgtrigger_history.errors import NotTrackedError, RedactionError
-from pgtrigger_history.fields import ARCHIVE, CONTEXT, KEY, OLD_PREFIX, PREFIX, has_archive
+from pgtrigger_history.fields import ARCHIVE, GONE_SQL, KEY, OLD_PREFIX, PREFIX, has_archive
 from pgtrigger_history.filling import Filling, event_columns
 from pgtrigger_history.maintenance import maintenance
-from pgtrigger_history.reverting import GONE
 from pgtrigger_history.snapshots import context_queries, context_value
 from pgtrigger_history.trackings import Tracking, trackings_of
 
@@ -138,15 +137,8 @@ def _record_sql(tracking: Tracking, where: str) -> str:
     """Write an event that has the state of the last one of the object."""
     filling = Filling(tracking.model, tracking.event_model, LABEL)
     stores = filling.context == CONTEXT_ID
-    gone = ", ".join(map(sql.string, GONE))
-    said = {
-        "pgh_created_at": "pg_catalog.clock_timestamp()",
-        "pgh_label": sql.string(LABEL),
-        "pgh_operation": f"CASE WHEN last.pgh_operation IN ({gone}) THEN last.pgh_operation "
-        "ELSE '' END",
-        "pgh_transaction": "pg_catalog.pg_current_xact_id()",
-        CONTEXT: context_value(stores=stores),
-    }
+    operation = f"CASE WHEN last.pgh_operation IN {GONE_SQL} THEN last.pgh_operation ELSE '' END"
+    said = filling.said(operation, context_value(stores=stores))
     columns = {column_name(f): f.name for f in event_columns(tracking.event_model)}
     values = ", ".join(said.get(n, f"last.{_quote(column)}") for column, n in columns.items())
     return (

@@ -13,10 +13,8 @@ from pgtrigger import sql
 from pgtrigger.columns import column_name
 from pgtrigger.declaration import Model
 from pgtrigger_history.errors import NotTrackedError, RevertError
-from pgtrigger_history.fields import OLD_PREFIX
+from pgtrigger_history.fields import GONE, OLD_PREFIX
 from pgtrigger_history.trackings import Tracking, tracking_of_events, trackings_of
-
-GONE = ("DELETE", "TRUNCATE")
 
 
 def revert(event: Any, *, partial: bool = False, using: str | None = None) -> Any:
@@ -191,8 +189,8 @@ def _quoted(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def _tables(tracking: Tracking) -> tuple[str, str, str]:
     same = " AND ".join(
-        f"own.{sql.quote(column_name(field))} = event.{sql.quote(tracking.column(theirs))}"
-        for field, theirs in zip(tracking.model._meta.pk_fields, tracking.key, strict=True)
+        f"own.{sql.quote(ours)} = event.{sql.quote(theirs)}"
+        for ours, theirs in tracking.key_columns.items()
     )
     return (
         sql.quote_relation(tracking.model._meta.db_table),

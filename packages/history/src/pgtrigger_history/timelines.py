@@ -18,7 +18,7 @@ from django.db import models, router
 from pgtrigger.columns import concrete_field
 from pgtrigger_history.errors import NotTrackedError
 from pgtrigger_history.events import Diff, EventQuerySet, diff_in_turn, diffs
-from pgtrigger_history.fields import CONTEXT
+from pgtrigger_history.fields import CONTEXT, refers_to_contexts
 from pgtrigger_history.trackings import Tracking, trackings, trackings_of
 
 Narrow = Callable[[EventQuerySet], EventQuerySet]
@@ -191,7 +191,7 @@ def _latest(events: EventQuerySet, before: int | None, narrow: Narrow | None) ->
         events = events.filter(pgh_id__lt=before)
     if narrow is not None:
         events = narrow(events)
-    if any(field.name == CONTEXT and field.remote_field for field in events.model._meta.fields):
+    if refers_to_contexts(events.model):
         events = events.select_related(CONTEXT)
     return events.order_by("-pgh_id")
 

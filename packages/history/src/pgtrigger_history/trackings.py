@@ -51,6 +51,17 @@ class Tracking:
             return self.key
         return tuple(field.attname for field in self.model._meta.pk_fields)
 
+    @property
+    def key_pairs(self) -> tuple[tuple[str, str], ...]:
+        """The attributes of `object_key`, each with that of `key`."""
+        return tuple(zip(self.object_key, self.key, strict=True))
+
+    @property
+    def key_columns(self) -> dict[str, str]:
+        """The columns of `object_key`, each with that of `key`."""
+        own = {f.attname: column_name(f) for f in self.model._meta.concrete_fields if f.column}
+        return {own[ours]: self.column(theirs) for ours, theirs in self.key_pairs}
+
     def all_events(self, database: str) -> Any:
         """All events, as an `EventQuerySet`.
 

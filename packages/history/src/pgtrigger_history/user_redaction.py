@@ -16,7 +16,7 @@ from pgtrigger import sql
 from pgtrigger.columns import column_name
 from pgtrigger_history.body import CONTEXT_TABLE
 from pgtrigger_history.errors import RedactionError
-from pgtrigger_history.fields import CONTEXT
+from pgtrigger_history.fields import context_field, refers_to_contexts
 from pgtrigger_history.maintenance import maintenance
 from pgtrigger_history.selection import chosen_trackings
 
@@ -126,8 +126,8 @@ def _places(database: str) -> Iterator[tuple[str, str, str, str]]:
             yield table, "id", "data", '"user" = %s'
     for tracking in chosen_trackings(database=database):
         model = tracking.event_model
-        field = next((f for f in model._meta.concrete_fields if f.name == CONTEXT), None)
-        if field is None or field.remote_field:
+        field = context_field(model)
+        if field is None or refers_to_contexts(model):
             continue
         column = sql.quote(column_name(field)).replace("%", "%%")
         table = sql.quote_relation(model._meta.db_table).replace("%", "%%")

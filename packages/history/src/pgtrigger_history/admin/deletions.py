@@ -7,8 +7,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef
 
 from pgtrigger.declaration import Model
-from pgtrigger_history.fields import CONTEXT, KEY
-from pgtrigger_history.reverting import GONE
+from pgtrigger_history.fields import CONTEXT, GONE, KEY, refers_to_contexts
 from pgtrigger_history.trackings import Tracking, trackings_of
 
 
@@ -39,12 +38,11 @@ def last_deletions(events: Any, *, size: int, before: int | None = None) -> list
     tracking: Tracking = events.tracking
     same = {name: OuterRef(name) for name in tracking.key}
     later = tracking.all_events(events.db).filter(**same, pgh_id__gt=OuterRef(KEY))
-    key = dict(zip(tracking.object_key, map(OuterRef, tracking.key), strict=True))
+    key = {ours: OuterRef(theirs) for ours, theirs in tracking.key_pairs}
     there = tracking.model._base_manager.using(events.db).filter(**key)
     found = events.filter(~Exists(later), ~Exists(there), pgh_operation__in=GONE)
     if before is not None:
         found = found.filter(pgh_id__lt=before)
-    context = next((f for f in events.model._meta.fields if f.name == CONTEXT), None)
-    if context is not None and context.remote_field:
+    if refers_to_contexts(events.model):
         found = found.select_related(CONTEXT)
     return [*found.order_by(f"-{KEY}")[:size]]

@@ -42,10 +42,8 @@ class Reversal:
         rows = tracking.model._base_manager.using(self.event._state.db)
         if lock:
             rows = rows.select_for_update(of=("self",))
-        values = [getattr(self.event, name) for name in tracking.key]
-        self.present: Any = rows.filter(
-            **dict(zip(tracking.object_key, values, strict=True))
-        ).first()
+        key = {ours: getattr(self.event, theirs) for ours, theirs in tracking.key_pairs}
+        self.present: Any = rows.filter(**key).first()
 
     @property
     def changes(self) -> Sequence[FieldChange]:

@@ -14,8 +14,7 @@ from pgtrigger.declaration import Model
 from pgtrigger_history.admin.references import People, Person, References, object_url
 from pgtrigger_history.admin.values import NOT_SHOWN, cut, exactly, shown, shown_in_context
 from pgtrigger_history.events import Change
-from pgtrigger_history.fields import CONTEXT
-from pgtrigger_history.reverting import GONE
+from pgtrigger_history.fields import CONTEXT, GONE
 from pgtrigger_history.timelines import Entry
 from pgtrigger_history.trackings import Tracking, link_names
 
