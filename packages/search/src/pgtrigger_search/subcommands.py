@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from argparse import ArgumentParser
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any, ClassVar
 
@@ -12,7 +13,7 @@ from django.db import connections
 
 from pgtrigger.declaration import Model
 from pgtrigger.errors import DatabaseNotSupportedError, DeclarationError, TriggerNotFoundError
-from pgtrigger.management.progress import reporting
+from pgtrigger.management.progress import is_quiet, reporting, say
 from pgtrigger.management.subcommand import DatabaseSubcommand, number
 from pgtrigger.registry import registered
 from pgtrigger.runtime import schema
@@ -79,23 +80,20 @@ class Reindex(DatabaseSubcommand):
                     after=options["after"],
                     dry_run=options["dry_run"],
                 )
-                run(command, work, quiet=not options["verbosity"])
+                run(command, work, options)
 
 
-def run(command: BaseCommand, work: Reindexing, *, quiet: bool) -> None:
+def run(command: BaseCommand, work: Reindexing, options: Mapping[str, Any]) -> None:
     """Do the work, and tell how far it is."""
     uri = work.trigger.get_uri(work.model)
     verb = "to update" if work.dry_run else "updated"
-    if quiet:
-        for _ in work.batches():
-            pass
-        return
     rows = wrong = 0
-    with reporting(command.stderr, uri, work.total(), "rows") as report:
+    total = 0 if is_quiet(options) else work.total()
+    with reporting(command, options, uri, total, "rows") as report:
         for batch in work.batches():
             rows, wrong = rows + batch.rows, wrong + batch.wrong
             report(rows, f"{wrong:,} {verb}, up to {key_text(batch.last)}")
-    command.stderr.write(f"{uri}: {rows:,} rows, {wrong:,} {verb}")
+    say(command, options, f"{uri}: {rows:,} rows, {wrong:,} {verb}")
 
 
 def key_text(key: Key) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, ClassVar, Final
 
 from django.core.management.base import BaseCommand
 from django.db import connections
 
 from pgtrigger.errors import DatabaseNotSupportedError
-from pgtrigger.management.progress import Report, reporting
 from pgtrigger.management.selection import databases
 from pgtrigger.management.subcommand import DatabaseSubcommand, number
 from pgtrigger.runtime import schema
@@ -66,28 +64,6 @@ class Action(DatabaseSubcommand):
     ) -> None:
         """Do it with the chosen trackings of a database."""
         raise NotImplementedError
-
-
-def say(command: BaseCommand, options: Mapping[str, Any], text: str) -> None:
-    """Tell what has been done, unless told to be quiet."""
-    if options.get("verbosity", 1):
-        command.stderr.write(text)
-
-
-@contextmanager
-def progress(
-    command: BaseCommand, options: Mapping[str, Any], title: str, total: int, unit: str
-) -> Generator[Report]:
-    """How far a long work is, unless told to be quiet."""
-    if not options.get("verbosity", 1):
-        yield _silence
-        return
-    with reporting(command.stderr, title, total, unit) as report:
-        yield report
-
-
-def _silence(done: int, text: str) -> None:
-    """Say nothing."""
 
 
 def bytes_text(size: int) -> str:

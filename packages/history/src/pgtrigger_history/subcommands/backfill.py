@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand
 
+from pgtrigger.management.progress import reporting, say
 from pgtrigger_history.backfilling import Backfilling
-from pgtrigger_history.subcommands.action import Action, progress, say
+from pgtrigger_history.subcommands.action import Action
 from pgtrigger_history.trackings import Tracking
 
 
@@ -39,7 +40,7 @@ class Backfill(Action):
                 say(command, options, f"{label}: {total:,} rows to record")
                 continue
             found = recorded = 0
-            with progress(command, options, label, total, "rows") as report:
+            with reporting(command, options, label, total, "rows") as report:
                 for batch in work.batches():
                     found, recorded = found + batch.found, recorded + batch.recorded
                     report(found, f"{recorded:,} recorded")

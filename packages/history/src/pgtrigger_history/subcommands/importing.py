@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand, CommandError
 
+from pgtrigger.management.progress import reporting, say
 from pgtrigger_history.importing import Importing
 from pgtrigger_history.sources import OPERATIONS, Source
-from pgtrigger_history.subcommands.action import Action, progress, say
+from pgtrigger_history.subcommands.action import Action
 from pgtrigger_history.trackings import Tracking
 
 
@@ -74,7 +75,7 @@ class Import(Action):
             if columns:
                 say(command, options, f"Only {place} has: {', '.join(columns)}.")
         done = 0
-        with progress(command, options, label, work.total(), "events") as report:
+        with reporting(command, options, label, work.total(), "events") as report:
             for count in work.batches():
                 done += count
                 report(done, "imported")

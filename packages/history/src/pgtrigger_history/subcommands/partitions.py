@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 from django.core.management.base import BaseCommand
 
 from pgtrigger.management.output import write_json, write_table
+from pgtrigger.management.progress import say
 from pgtrigger_history.partitioning import Partition, Partitioning
 from pgtrigger_history.partitions import AHEAD, is_partitioned
-from pgtrigger_history.subcommands.action import Action, bytes_text, say
+from pgtrigger_history.subcommands.action import Action, bytes_text
 from pgtrigger_history.trackings import Tracking
 
 _COLUMNS = ("PARTITION", "FROM", "BEFORE", "ROWS", "SIZE")

@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 
 from django.core.management.base import BaseCommand
 
+from pgtrigger.management.progress import reporting, say
 from pgtrigger_history.ages import moment_of_age
 from pgtrigger_history.pruning import ContextPruning, Pruning
-from pgtrigger_history.subcommands.action import Action, progress, say
+from pgtrigger_history.subcommands.action import Action
 from pgtrigger_history.trackings import Tracking
 
 
@@ -71,7 +72,7 @@ def _run(
 ) -> None:
     verb = "to remove" if options["dry_run"] else "removed"
     seen = removed = 0
-    with progress(command, options, title, work.total(), "rows") as report:
+    with reporting(command, options, title, work.total(), "rows") as report:
         for batch in work.batches():
             seen, removed = seen + batch.seen, removed + batch.removed
             report(seen, f"{removed:,} {verb}")

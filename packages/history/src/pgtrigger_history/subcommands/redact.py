@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
+from pgtrigger.management.progress import reporting, say
 from pgtrigger_history.redaction import redact
-from pgtrigger_history.subcommands.action import Action, progress, say
+from pgtrigger_history.subcommands.action import Action
 from pgtrigger_history.trackings import Tracking
 from pgtrigger_history.user_redaction import UserRedaction
 
@@ -89,7 +90,7 @@ def _redact_user(command: BaseCommand, database: str, options: Mapping[str, Any]
     if options["dry_run"]:
         say(command, options, f"{title}: {total:,} contexts to redact")
         return
-    with progress(command, options, title, total, "contexts") as report:
+    with reporting(command, options, title, total, "contexts") as report:
         for count in work.batches():
             done += count
             report(done, "redacted")

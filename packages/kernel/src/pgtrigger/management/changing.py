@@ -22,7 +22,7 @@ from pgtrigger.layout import lay_out
 from pgtrigger.locks import migrating
 from pgtrigger.management.jobs import Outcome, work_in
 from pgtrigger.management.output import write_json
-from pgtrigger.management.progress import reporting
+from pgtrigger.management.progress import reporting, say
 from pgtrigger.management.selection import chosen, databases
 from pgtrigger.management.subcommand import DatabaseSubcommand, number
 from pgtrigger.planning import Action, Step, Work
@@ -153,7 +153,6 @@ class Changing(DatabaseSubcommand):
         if len(places) == 1:
             places[0].carry_out(timeout)
             return
-        quiet = not options.get("verbosity", 1)
         outcomes: list[Outcome[Place, list[Step]]] = []
         failed = 0
         with ExitStack() as stack:
@@ -162,18 +161,15 @@ class Changing(DatabaseSubcommand):
                 for alias in {place.work.database: None for place in places}:
                     stack.enter_context(migrating(connections[alias]))
             report = stack.enter_context(
-                reporting(command.stderr, self.action.value, len(places), "places")
+                reporting(command, options, self.action.value, len(places), "places")
             )
             for outcome in work_in(places, lambda p: p.carry_out(timeout), jobs=jobs):
                 outcomes.append(outcome)
                 failed += outcome.error is not None
-                if not quiet:
-                    report(len(outcomes), f"{failed} failed")
+                report(len(outcomes), f"{failed} failed")
         changed = sum(1 for outcome in outcomes if outcome.result)
-        if not quiet:
-            command.stderr.write(
-                f"pgtrigger: {self.name}: {len(places)} places, {changed} changed, {failed} failed."
-            )
+        summary = f"{len(places)} places, {changed} changed, {failed} failed."
+        say(command, options, f"pgtrigger: {self.name}: {summary}")
         if failed:
             raise InstallationError(_failures(outcomes, failed))
 
