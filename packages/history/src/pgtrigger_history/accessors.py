@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models.fields.related_descriptors import ReverseManyToOneDescriptor
 
 
-class HistoryDescriptor(ReverseManyToOneDescriptor):  # type: ignore[type-arg]  # as below
+class HistoryDescriptor(ReverseManyToOneDescriptor):  # type: ignore[type-arg]  # generic in stubs only
     """The events of a model, on the class; those of an object, on an instance."""
 
     def __get__(self, instance: Any, cls: Any = None) -> Any:
@@ -17,7 +17,7 @@ class HistoryDescriptor(ReverseManyToOneDescriptor):  # type: ignore[type-arg]  
         return super().__get__(instance, cls)
 
 
-class ObjectReference(models.ForeignKey):  # type: ignore[type-arg]  # of any model
+class ObjectReference(models.ForeignKey):  # type: ignore[type-arg]  # generic in stubs only
     """The reference of an event to its object, by whose other side the events are found."""
 
     related_accessor_class = HistoryDescriptor
@@ -28,7 +28,7 @@ class ObjectReference(models.ForeignKey):  # type: ignore[type-arg]  # of any mo
         return name, "django.db.models.ForeignKey", args, kwargs
 
 
-class CompositeReference(models.ForeignObject):  # type: ignore[type-arg]  # of any model
+class CompositeReference(models.ForeignObject):  # type: ignore[type-arg]  # generic in stubs only
     """The same for a composite primary key, whose columns the events have by their names."""
 
     related_accessor_class = HistoryDescriptor

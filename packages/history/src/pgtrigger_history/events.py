@@ -39,11 +39,11 @@ class Event:
 
     def previous(self) -> Any:
         """The event of the same object before this one, or None."""
-        return self._pgh_others(pgh_id__lt=self.pgh_id).order_by("-pgh_id").first()  # type: ignore[attr-defined]  # a field
+        return self._pgh_others(pgh_id__lt=self.pgh_id).order_by("-pgh_id").first()  # type: ignore[attr-defined]  # of each event model
 
     def following(self) -> Any:
         """The event of the same object after this one, or None."""
-        return self._pgh_others(pgh_id__gt=self.pgh_id).order_by("pgh_id").first()  # type: ignore[attr-defined]  # a field
+        return self._pgh_others(pgh_id__gt=self.pgh_id).order_by("pgh_id").first()  # type: ignore[attr-defined]  # of each event model
 
     def _pgh_others(self, **lookups: Any) -> models.QuerySet[Any]:
         own = {name: getattr(self, name) for name in self._pgh_tracking().key}
@@ -69,7 +69,7 @@ class Event:
         return diff(self, against)
 
     def _pgh_tells_alone(self) -> bool:
-        return self.pgh_operation == "INSERT" or bool(_old_values(self))  # type: ignore[attr-defined]  # a field
+        return self.pgh_operation == "INSERT" or bool(_old_values(self))  # type: ignore[attr-defined]  # of each event model
 
     def revert(self, *, partial: bool = False, using: str | None = None) -> Any:
         """Put the object back as this event has it. Arguments and errors as of `revert`.

@@ -76,7 +76,7 @@ def moment_of(instance: Any) -> datetime.datetime | None:
     return found
 
 
-class _AsOfIterable(ModelIterable):  # type: ignore[type-arg]  # of any model
+class _AsOfIterable(ModelIterable):  # type: ignore[type-arg]  # generic in stubs only
     def __iter__(self) -> Iterator[Any]:
         query: Any = self.queryset.query
         for instance in super().__iter__():
@@ -188,7 +188,7 @@ class _Many:
     @functools.cached_property
     def related_manager_cls(self) -> Any:
         # cached_property finds the one of the class that this is mixed into by another name.
-        made = type(self).__mro__[2].related_manager_cls.func(self)  # type: ignore[attr-defined]  # as above
+        made = type(self).__mro__[2].related_manager_cls.func(self)  # type: ignore[attr-defined]  # Django makes that class when it runs
         return type(made.__name__, (_ManagerOfThen, made), {})
 
 

@@ -84,8 +84,8 @@ class SoftDeleteQuerySet(models.QuerySet[M]):
             values[soft.cascade_field] = None
         return self.deleted().update(**values)
 
-    restore.alters_data = True  # type: ignore[attr-defined]  # as above
-    restore.queryset_only = True  # type: ignore[attr-defined]  # as above
+    restore.alters_data = True  # type: ignore[attr-defined]  # Django's mark on a method
+    restore.queryset_only = True  # type: ignore[attr-defined]  # Django's mark on a method
 
     def hard_delete(self) -> tuple[int, dict[str, int]]:
         """Really delete the rows, as a model without SoftDelete does.
@@ -96,8 +96,8 @@ class SoftDeleteQuerySet(models.QuerySet[M]):
         with really_deleting(self.model, self._to_delete().db):
             return super().delete()
 
-    hard_delete.alters_data = True  # type: ignore[attr-defined]  # as above
-    hard_delete.queryset_only = True  # type: ignore[attr-defined]  # as above
+    hard_delete.alters_data = True  # type: ignore[attr-defined]  # Django's mark on a method
+    hard_delete.queryset_only = True  # type: ignore[attr-defined]  # Django's mark on a method
 
     def _to_delete(self: Any) -> Any:
         query = self.query
@@ -209,7 +209,7 @@ class SoftDeleteMixin:
             self.__dict__.pop(self._meta.get_field(name).attname, None)
         return count
 
-    restore.alters_data = True  # type: ignore[attr-defined]  # as above
+    restore.alters_data = True  # type: ignore[attr-defined]  # Django's mark on a method
 
     def hard_delete(self: Any, using: Any = None, keep_parents: bool = False) -> Any:
         """Really delete the row; see `SoftDeleteQuerySet.hard_delete`."""
@@ -217,4 +217,4 @@ class SoftDeleteMixin:
         with really_deleting(type(self), using):
             return models.Model.delete(self, using=using, keep_parents=keep_parents)
 
-    hard_delete.alters_data = True  # type: ignore[attr-defined]  # as above
+    hard_delete.alters_data = True  # type: ignore[attr-defined]  # Django's mark on a method

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any, ClassVar, Final
@@ -64,6 +65,11 @@ class Action(DatabaseSubcommand):
     ) -> None:
         """Do it with the chosen trackings of a database."""
         raise NotImplementedError
+
+
+def day_text(moment: datetime.datetime | None, otherwise: str) -> str:
+    """A day, for people; something else where there is none."""
+    return f"{moment:%Y-%m-%d}" if moment else otherwise
 
 
 def bytes_text(size: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from argparse import ArgumentParser, ArgumentTypeError
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -13,7 +12,7 @@ from pgtrigger.management.output import write_json, write_table
 from pgtrigger.management.progress import say
 from pgtrigger_history.partitioning import Partition, Partitioning
 from pgtrigger_history.partitions import AHEAD, is_partitioned
-from pgtrigger_history.subcommands.action import Action, bytes_text
+from pgtrigger_history.subcommands.action import Action, bytes_text, day_text
 from pgtrigger_history.trackings import Tracking
 
 _COLUMNS = ("PARTITION", "FROM", "BEFORE", "ROWS", "SIZE")
@@ -72,8 +71,9 @@ class Partitions(Action):
         if options["json"]:
             write_json(command, [_as_json(database, *each) for each in shown])
             return
-        write_table(command, _COLUMNS, rows := [_row(partition) for _, partition in shown],
-                    widths=[max(map(len, texts)) for texts in zip(*rows, strict=True)])  # fmt: skip
+        rows = [_row(partition) for _, partition in shown]
+        widths = [max(map(len, texts)) for texts in zip(*rows, strict=True)]
+        write_table(command, _COLUMNS, rows, widths=widths)
 
 
 def _make(command: BaseCommand, work: Partitioning, options: Mapping[str, Any]) -> None:
@@ -109,13 +109,8 @@ def _row(partition: Partition) -> list[str]:
     rows = "" if partition.rows < 0 else f"{partition.rows:,}"
     if partition.default:
         return [partition.name, "default", "", rows, bytes_text(partition.size)]
-    return [
-        partition.name, _day(partition.start), _day(partition.end), rows, bytes_text(partition.size)
-    ]  # fmt: skip
-
-
-def _day(moment: datetime.datetime | None) -> str:
-    return f"{moment:%Y-%m-%d}" if moment else "unlimited"
+    start, end = (day_text(moment, "unlimited") for moment in (partition.start, partition.end))
+    return [partition.name, start, end, rows, bytes_text(partition.size)]
 
 
 def _as_json(database: str, tracking: Tracking, partition: Partition) -> dict[str, Any]:

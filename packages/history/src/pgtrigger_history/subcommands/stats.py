@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -11,7 +10,7 @@ from django.core.management.base import BaseCommand
 
 from pgtrigger.management.output import write_json, write_table
 from pgtrigger_history.sizes import Size, size_of_contexts, size_of_events
-from pgtrigger_history.subcommands.action import Action, bytes_text
+from pgtrigger_history.subcommands.action import Action, bytes_text, day_text
 from pgtrigger_history.trackings import Tracking
 
 _COLUMNS = ("ROWS", "TABLE", "INDEXES", "OLDEST", "NEWEST", "PARTITIONS", "MODEL")
@@ -57,15 +56,11 @@ def _row(size: Size) -> list[str]:
         rows,
         bytes_text(size.table),
         bytes_text(size.indexes),
-        _day(size.oldest),
-        _day(size.newest),
+        day_text(size.oldest, "-"),
+        day_text(size.newest, "-"),
         str(size.partitions or "-"),
         size.name,
     ]
-
-
-def _day(moment: datetime.datetime | None) -> str:
-    return f"{moment:%Y-%m-%d}" if moment else "-"
 
 
 def _as_json(database: str, size: Size) -> dict[str, Any]:

@@ -54,9 +54,8 @@ def reporting(
     if not stream.isatty() or find_spec("rich") is None:
         yield _lines(stream, title, total, unit)
         return
-    # An extra of this package.
-    from rich.console import Console  # noqa: PLC0415  # as above
-    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415  # as above
+    from rich.console import Console  # noqa: PLC0415  # an extra
+    from rich.progress import BarColumn, Progress, TextColumn  # noqa: PLC0415  # an extra
 
     columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[text]}"))
     with Progress(*columns, console=Console(stderr=True)) as bar:

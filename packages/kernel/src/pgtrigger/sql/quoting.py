@@ -204,7 +204,7 @@ def _adapted(value: Any) -> str:
             raise _no_literal(value) from error
     try:
         return driver.Literal(value).as_string(None).strip()
-    except Exception as error:  # as above
+    except Exception as error:  # of a field of somebody else's
         raise _no_literal(value) from error
 
 
