@@ -35,6 +35,7 @@ class _SharedArguments(TypedDict, total=False):
     timing: clauses.Timing | None
     ignorable: bool | None
     depends_on: Sequence[str] | None
+    search_path: Sequence[str] | None
 
 
 class TriggerArguments(_SharedArguments, total=False):
@@ -81,6 +82,7 @@ class Declaration:
     timing: clauses.Timing | None = None
     ignorable: bool = True
     depends_on: Sequence[str] = ()
+    search_path: Sequence[str] = ()
 
     def __init__(
         self,
@@ -96,6 +98,7 @@ class Declaration:
         timing: clauses.Timing | None = None,
         ignorable: bool | None = None,
         depends_on: Sequence[str] | None = None,
+        search_path: Sequence[str] | None = None,
     ) -> None:
         arguments = {
             key: value for key, value in locals().items() if key not in ("self", "__class__")
@@ -126,6 +129,11 @@ class Declaration:
         if isinstance(self.depends_on, str):
             raise self.refused(
                 f'"depends_on" is a list of models, not the text {self.depends_on!r}'
+            )
+        if isinstance(self.search_path, str) or not all(self.search_path):
+            raise self.refused(
+                f'"search_path" is a list of schemas, such as ["app", "pg_temp"]; got '
+                f"{self.search_path!r}"
             )
         for label in self.depends_on:
             if not _LABEL.fullmatch(label):

@@ -55,6 +55,9 @@ class Trigger(Declaration):
         timing: `Immediate` or `Deferred` make it a constraint trigger, whose check `constraints`
             can move to the end of the transaction.
         ignorable: whether `pgtrigger.ignore` applies to it.
+        search_path: the schemas in which the function finds what its statements name without a
+            schema, such as ``["app", "pg_temp"]``, whoever writes; ``pg_catalog`` comes first. By
+            default those of the role that writes.
         depends_on: models of other apps that its function uses, as ``app_label.Model``: their
             tables are migrated before the trigger is.
 
@@ -113,6 +116,10 @@ class Trigger(Declaration):
     def get_declare(self, model: Model) -> Iterable[tuple[str, str]]:
         """The variables of its function, as ``(name, type)`` pairs."""
         return self.declare or []
+
+    def get_search_path(self, model: Model) -> Sequence[str]:
+        """The schemas in which its function looks; none for those of the role that writes."""
+        return self.search_path
 
     def get_func(self, model: Model) -> Body:
         """The statements of its function: text or a `Func`. Raises without any."""
@@ -253,6 +260,7 @@ class Trigger(Declaration):
             func=self.render_func(model),
             declare=self.render_declare(model),
             ignorable=self.ignorable,
+            search_path=tuple(self.get_search_path(model)),
             parts=tuple(self.get_parts(model)),
         )
 
