@@ -178,7 +178,8 @@ def _find_elsewhere(db_table: str, variable: str) -> str:
     if not schema:
         relation = sql.string(f".{sql.quote(name)}")
         root = (
-            "SELECT whole.relnamespace::pg_catalog.regnamespace::pg_catalog.text FROM pg_catalog.pg_class "
+            "SELECT whole.relnamespace::pg_catalog.regnamespace::pg_catalog.text "
+            "FROM pg_catalog.pg_class "
             f"AS whole WHERE whole.oid {_EQUAL} pg_catalog.pg_partition_root(TG_RELID)"
         )
         found = (
@@ -251,7 +252,8 @@ def store_context() -> str:
         f"{sql.indent(sql.indent(sql.indent(_add_context())))}\n"
         "        END IF;\n"
         f"        PERFORM pg_catalog.set_config('{STORED}', {CONTEXT}, true),\n"
-        f"            pg_catalog.set_config('{STORED}_in', {place}::pg_catalog.oid::pg_catalog.text, true),\n"
+        f"            pg_catalog.set_config('{STORED}_in',\n"
+        f"                {place}::pg_catalog.oid::pg_catalog.text, true),\n"
         f"            pg_catalog.set_config('{STORED}_as', {CONTEXT_ID}::pg_catalog.text, true);\n"
         "    END IF;\nEND IF;"
     )

@@ -1,4 +1,4 @@
-"""Which SQL needs nothing but ``pg_catalog``, so that its function can have a search path of its own.
+"""Which SQL needs nothing but ``pg_catalog``, so its function can have a search path of its own.
 
 With that path, no schema that others can create objects in is looked at, whoever writes. What is
 not known to be confined is left on the search path of the role that writes. PostgreSQL manual:

@@ -178,7 +178,8 @@ class Protect(pgtrigger.Composer):
         query = f"SELECT EXISTS (SELECT 1 FROM %I.%I AS {TABLES.old} WHERE {met})"
         return (
             "DECLARE\n    met BOOLEAN;\nBEGIN\n"
-            f"    EXECUTE pg_catalog.format({sql.string(query)}, TG_TABLE_SCHEMA, TG_TABLE_NAME) INTO met;\n"
+            f"    EXECUTE pg_catalog.format({sql.string(query)}, TG_TABLE_SCHEMA, TG_TABLE_NAME)\n"
+            "        INTO met;\n"
             f"    IF met THEN\n{refusal}\n    END IF;\n    RETURN NULL;\nEND;"
         )
 

@@ -213,7 +213,8 @@ def orphan(model: Model, mark: Mark, action: str, cascade_field: str | None, hin
         "        INTO is_gone USING OLD;\n"
         f"    IF is_gone THEN\n{sql.indent(sql.indent(gone))}\n    END IF;\nEND LOOP;"
     )
-    return f"IF pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.>) 1 THEN\n{sql.indent(loop + leave)}\nEND IF;"
+    cascades = "pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.>) 1"
+    return f"IF {cascades} THEN\n{sql.indent(loop + leave)}\nEND IF;"
 
 
 # The foreign keys of the trigger's own table by which the database deletes. Those of a partition
