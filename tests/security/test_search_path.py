@@ -154,16 +154,13 @@ WITHOUT_TIMES = "t.*"
 
 
 def compared(outcome, *hostile):
-    """Each write with the search path as it is and with another one; how many are refused."""
-    refused = 0
+    """Each write with the search path as it is and with another one."""
     for write in WRITES.values():
         options = {"columns": "to_jsonb(t) - 'id' - 'created_at' - 'updated_at'"}
         options["tables"] = [f"{table} t" for table in TABLES]
         before = [statement for statement in hostile if "search_path" not in statement]
         plain = outcome(write, *before, **options)
         assert outcome(write, *hostile, **options) == plain, write
-        refused += plain[0] == "IntegrityError"
-    return refused
 
 
 def test_the_schemas_are_as_hostile_as_they_should_be(hostile_database, sql, outcome):
@@ -179,17 +176,14 @@ def test_the_schemas_are_as_hostile_as_they_should_be(hostile_database, sql, out
 
 
 @ALL
-@pytest.mark.parametrize("ignoring", [False, True])
-def test_nothing_of_others_runs_when_a_powerful_role_writes(installed, outcome, ignoring):
-    ignored = ["SET LOCAL pgtrigger.ignore = '{another,and-another}'"] if ignoring else []
-    assert compared(outcome, *ignored, "SET LOCAL search_path = public, loud") >= 0
+def test_nothing_of_others_runs_when_a_powerful_role_writes(installed, outcome):
+    path = "SET LOCAL search_path = public, loud"
+    compared(outcome, path)
+    compared(outcome, "SET LOCAL pgtrigger.ignore = '{another,and-another}'", path)
 
 
 @ALL
-@pytest.mark.parametrize("schema", ["never", "always"])
-def test_a_weak_role_changes_nothing_by_its_search_path(installed, writer, outcome, schema):
-    compared(
-        outcome,
-        f"SET LOCAL ROLE {writer}",
-        f"SET LOCAL search_path = {schema}, pg_catalog, public",
-    )
+def test_a_weak_role_changes_nothing_by_its_search_path(installed, writer, outcome):
+    role = f"SET LOCAL ROLE {writer}"
+    for schema in ("never", "always"):
+        compared(outcome, role, f"SET LOCAL search_path = {schema}, pg_catalog, public")
