@@ -139,6 +139,10 @@ class Declaration:
             if not _LABEL.fullmatch(label):
                 raise self.refused(f'"depends_on" names models as "app_label.Model"; got {label!r}')
 
+    def get_search_path(self, model: Model) -> Sequence[str]:
+        """The schemas in which its function looks; none for those of the role that writes."""
+        return self.search_path
+
     def get_level(self) -> clauses.Level:
         """The level at which it fires: `Row` where a type leaves it open."""
         return self.level or clauses.Row

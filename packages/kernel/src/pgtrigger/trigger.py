@@ -55,9 +55,7 @@ class Trigger(Declaration):
         timing: `Immediate` or `Deferred` make it a constraint trigger, whose check `constraints`
             can move to the end of the transaction.
         ignorable: whether `pgtrigger.ignore` applies to it.
-        search_path: the schemas in which the function finds what its statements name without a
-            schema, such as ``["app", "pg_temp"]``, whoever writes; ``pg_catalog`` comes first. By
-            default those of the role that writes.
+        search_path: the schemas in which its function looks, whoever writes; ``pg_catalog`` first.
         depends_on: models of other apps that its function uses, as ``app_label.Model``: their
             tables are migrated before the trigger is.
 
@@ -116,10 +114,6 @@ class Trigger(Declaration):
     def get_declare(self, model: Model) -> Iterable[tuple[str, str]]:
         """The variables of its function, as ``(name, type)`` pairs."""
         return self.declare or []
-
-    def get_search_path(self, model: Model) -> Sequence[str]:
-        """The schemas in which its function looks; none for those of the role that writes."""
-        return self.search_path
 
     def get_func(self, model: Model) -> Body:
         """The statements of its function: text or a `Func`. Raises without any."""
@@ -295,10 +289,7 @@ class Trigger(Declaration):
         return self.lifecycle.allow_migrate(model, database)
 
     def get_installation_status(self, model: ModelOrRow, database: str | None = None) -> Status:
-        """The status, and whether it fires.
-
-        One of INSTALLED, OUTDATED, UNINSTALLED and UNALLOWED, with None for the last two.
-        """
+        """The status and whether it fires: None where it is UNINSTALLED or UNALLOWED."""
         return self.lifecycle.status(self, model, database)
 
 
