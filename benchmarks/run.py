@@ -41,6 +41,7 @@ SUBJECTS = (
     "catalog",
     "ignore",
     "migrations",
+    "scale",
 )
 
 

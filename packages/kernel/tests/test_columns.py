@@ -89,8 +89,8 @@ def test_a_generated_column_is_known():
     ("name", "expected"),
     [
         ("name", 'OLD."name"'),
-        ("document", 'OLD."document"::text'),
-        ("place", 'OLD."place"::text'),
+        ("document", 'OLD."document"::pg_catalog.text'),
+        ("place", 'OLD."place"::pg_catalog.text'),
         ("loud", 'OLD."loud"'),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_type_is_recognised_as_the_field_spells_it(kind):
 
     field = Field()
     field.set_attributes_from_name("x")
-    assert comparable(field, "NEW") == 'NEW."x"::text'
+    assert comparable(field, "NEW") == 'NEW."x"::pg_catalog.text'
 
 
 def test_the_dialect_needs_no_server():

@@ -212,7 +212,7 @@ def test_what_cannot_be_ignored_has_no_guard(level):
         ({"operation": pgtrigger.Delete}, "RETURN OLD;"),
         (
             {"operation": pgtrigger.Delete | pgtrigger.Insert},
-            "IF TG_OP = 'DELETE' THEN RETURN OLD; ELSE RETURN NEW; END IF;",
+            "IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN RETURN OLD; ELSE RETURN NEW; END IF;",
         ),
         ({"operation": pgtrigger.UpdateOf("stock"), "when": pgtrigger.After}, "RETURN NULL;"),
     ],

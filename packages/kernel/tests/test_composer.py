@@ -257,8 +257,9 @@ def test_an_inner_join_would_be_a_nested_loop_here(tables):
 def test_the_join_is_on_all_columns_of_the_key():
     assert primary_key_columns(Line) == ["order", "number"]
     assert full_join(Line) == (
-        'old_values FULL JOIN new_values ON old_values."order" = new_values."order" '
-        'AND old_values."number" = new_values."number"'
+        "old_values FULL JOIN new_values "
+        'ON old_values."order" OPERATOR(pg_catalog.=) new_values."order" '
+        'AND old_values."number" OPERATOR(pg_catalog.=) new_values."number"'
     )
     assert missing(Line, "OLD") == 'old_values."order" IS NULL'
     assert missing(Order, "NEW") == 'new_values."id" IS NULL'

@@ -35,7 +35,7 @@ class StateField:
     def __init__(self, model: Model, name: str) -> None:
         self.model = model
         self.field = concrete_field(model, name)
-        if comparable(self.field, "OLD").endswith("::text"):
+        if comparable(self.field, "OLD").endswith("::pg_catalog.text"):
             kind = self.field.db_type(offline_connection())
             raise DeclarationError(
                 f'"{model._meta.label}.{name}" cannot hold the state of a machine: Postgres has '
@@ -105,7 +105,8 @@ class StateField:
 
     def shown(self, row: str) -> str:
         """SQL for the state of a row as messages show it: in quotes, or NULL."""
-        return f"coalesce('\"' || {self.column(row)}::text || '\"', '{NULL}')"
+        text = f"pg_catalog.concat('\"', {self.column(row)}::pg_catalog.text, '\"')"
+        return f"CASE WHEN {self.column(row)} IS NULL THEN '{NULL}' ELSE {text} END"
 
     def text(self, state: Any) -> str:
         """A state as people read it in graphs and errors."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Unpack
 
 import pgtrigger
@@ -10,6 +10,7 @@ from pgtrigger import sql
 from pgtrigger.clauses import Operation, UpdateOf, When
 from pgtrigger.composer import TABLES, full_join, missing
 from pgtrigger.conditions import Condition
+from pgtrigger.confinement import CATALOG_ONLY, is_confined
 from pgtrigger.declaration import Model
 from pgtrigger.errors import DeclarationError
 from pgtrigger.functions import way_out
@@ -146,6 +147,14 @@ class FSM(pgtrigger.Composer):
             raise self.refused('without "initial", rows can be inserted in any state')
         return states if isinstance(states, tuple) else (states,)
 
+    def get_search_path(self, model: Model) -> Sequence[str]:
+        assert self.operation is not None
+        if self.search_path or self.func or self.get_level() == pgtrigger.Row:
+            return self.search_path
+        conditions = [self.get_condition_for(model, name) for name in self.operation.names]
+        confined = all(is_confined(each.resolve(model), model) for each in conditions)
+        return CATALOG_ONLY if confined else ()
+
     def get_when(self, model: Model, operation: str | None = None) -> When:
         # Before an insert nobody knows yet whether ON CONFLICT makes an update of it, and the
         # transition tables exist only after the statement.
@@ -186,7 +195,7 @@ class FSM(pgtrigger.Composer):
         if self.initial is None:
             return transition
         refusal = self.refusal(model, state.shown("NEW"))
-        return f"IF TG_OP = 'INSERT' THEN\n{refusal}\nEND IF;\n{transition}"
+        return f"IF TG_OP OPERATOR(pg_catalog.=) 'INSERT' THEN\n{refusal}\nEND IF;\n{transition}"
 
     def _render_for(self, model: Model, operation: Operation) -> str:
         if self.func:

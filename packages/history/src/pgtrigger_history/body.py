@@ -11,9 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
+
+from django.db import models
 
 from pgtrigger import sql
+from pgtrigger.columns import column_name, equal
 from pgtrigger_history.context import SETTING
 
 PLACE: Final = "_pgh_place"
@@ -25,6 +28,7 @@ _CONTEXT_PLACE: Final = "_pgh_context_place"
 STORED: Final = "pgtrigger.context_stored"
 
 KEPT: Final = "_pgh_kept"
+_EQUAL: Final = "OPERATOR(pg_catalog.=)"
 
 
 def variables(context: str, *, moves_rows: bool) -> list[tuple[str, str]]:
@@ -34,13 +38,13 @@ def variables(context: str, *, moves_rows: bool) -> list[tuple[str, str]]:
         context: the variable with the context, or nothing.
         moves_rows: whether the function looks, row by row, where keys have gone.
     """
-    found = [(PLACE, "REGCLASS")]
+    found = [(PLACE, "pg_catalog.REGCLASS")]
     if moves_rows:
         found.append((KEPT, "BOOLEAN"))
     if context:
-        found.append((CONTEXT, "TEXT"))
+        found.append((CONTEXT, "pg_catalog.TEXT"))
     if context == CONTEXT_ID:
-        found += [(CONTEXT_ID, "BIGINT"), (_CONTEXT_PLACE, "REGCLASS")]
+        found += [(CONTEXT_ID, "BIGINT"), (_CONTEXT_PLACE, "pg_catalog.REGCLASS")]
     return found
 
 
@@ -93,9 +97,9 @@ class Recording:
         )
         text = sql.string(f" {self._rest(names, '' if source else self.source)}")
         if source:
-            text = f"{text} || {source}"
+            text = f"{text}, {source}"
         parameters = f" USING {', '.join(using)}" if using else ""
-        return f"EXECUTE 'INSERT INTO ' || {PLACE}::text || {text}{parameters};"
+        return f"EXECUTE pg_catalog.concat('INSERT INTO ', {PLACE}, {text}){parameters};"
 
     def _rest(self, names: Names, source: str) -> str:
         values = ", ".join(self.values(names))
@@ -118,7 +122,7 @@ def record(db_table: str, recording: Recording, context: str) -> str:
     """Write events to the table that `find_event_table` has found."""
     quoted = sql.quote_relation(db_table)
     return (
-        f"IF {PLACE} = pg_catalog.to_regclass({sql.string(quoted)}) THEN\n"
+        f"IF {PLACE} {_EQUAL} pg_catalog.to_regclass({sql.string(quoted)}) THEN\n"
         f"{sql.indent(recording.static(quoted, context))}\nELSE\n"
         f"{sql.indent(_find_elsewhere(db_table, PLACE))}\n"
         f"{sql.indent(recording.dynamic(context))}\nEND IF;"
@@ -137,31 +141,34 @@ def record_truncation(
         alias: what the recording calls the table.
         where: which rows; with its keyword, or nothing.
     """
-    source = f"TG_RELID::pg_catalog.regclass::text || {sql.string(f' AS {alias}{where}')}"
+    source = f"TG_RELID::pg_catalog.regclass, {sql.string(f' AS {alias}{where}')}"
     return f"{_find_elsewhere(db_table, PLACE)}\n{recording.dynamic(context, source=source)}"
 
 
-def unless_key_is_kept(columns: Sequence[str], statements: str) -> str:
+def unless_key_is_kept(fields: Sequence[models.Field[Any, Any]], statements: str) -> str:
     """Run statements unless a row of the table has the key that the old row had.
 
     One statement can move the keys of several rows along. What fires after it sees its result.
     """
-    same = sql.string(
-        " WHERE " + " AND ".join(f"kept.{c} = ($1).{c}" for c in map(sql.quote, columns)) + ")"
-    )
+    same = sql.string(" WHERE " + " AND ".join(equal(f, *_sides(f)) for f in fields) + ")")
     table = "coalesce(pg_catalog.pg_partition_root(TG_RELID), TG_RELID)"
     return (
-        "EXECUTE 'SELECT EXISTS (SELECT FROM '\n"
-        f"    || {table}::pg_catalog.regclass::text\n"
-        f"    || ' AS kept' || {same} INTO {KEPT} USING OLD;\n"
+        "EXECUTE pg_catalog.concat('SELECT EXISTS (SELECT FROM ',\n"
+        f"    {table}::pg_catalog.regclass, ' AS kept', {same}) INTO {KEPT} USING OLD;\n"
         f"IF NOT {KEPT} THEN\n{sql.indent(statements)}\nEND IF;"
     )
+
+
+def _sides(field: models.Field[Any, Any]) -> tuple[str, str]:
+    column = sql.quote(column_name(field))
+    return f"kept.{column}", f"($1).{column}"
 
 
 def _at_home(name: str) -> str:
     """The table of a name in the schema of the trigger's table."""
     relation = sql.string(f".{sql.quote(name)}")
-    return f"pg_catalog.to_regclass(pg_catalog.quote_ident(TG_TABLE_SCHEMA) || {relation})"
+    schema = "pg_catalog.quote_ident(TG_TABLE_SCHEMA)"
+    return f"pg_catalog.to_regclass(pg_catalog.concat({schema}, {relation}))"
 
 
 def _find_elsewhere(db_table: str, variable: str) -> str:
@@ -171,10 +178,14 @@ def _find_elsewhere(db_table: str, variable: str) -> str:
     if not schema:
         relation = sql.string(f".{sql.quote(name)}")
         root = (
-            "SELECT whole.relnamespace::pg_catalog.regnamespace::text FROM pg_catalog.pg_class "
-            "AS whole WHERE whole.oid = pg_catalog.pg_partition_root(TG_RELID)"
+            "SELECT whole.relnamespace::pg_catalog.regnamespace::pg_catalog.text "
+            "FROM pg_catalog.pg_class "
+            f"AS whole WHERE whole.oid {_EQUAL} pg_catalog.pg_partition_root(TG_RELID)"
         )
-        found = f"coalesce(pg_catalog.to_regclass(({root}) || {relation}), {found})"
+        found = (
+            f"coalesce(pg_catalog.to_regclass(({root}) OPERATOR(pg_catalog.||) {relation}), "
+            f"{found})"
+        )
     message = sql.string(f"pgtrigger: history of %s.%s needs table {quoted}, which is not there")
     hint = sql.string(
         "Migrate this schema, or put the schema that has the table into the search path."
@@ -183,7 +194,7 @@ def _find_elsewhere(db_table: str, variable: str) -> str:
         f"IF {variable} IS NULL THEN\n    {variable} := {found};\n"
         f"    IF {variable} IS NULL THEN\n"
         "        RAISE EXCEPTION USING ERRCODE = '42P01', HINT = "
-        f"{hint},\n            MESSAGE = format({message}, TG_TABLE_SCHEMA, "
+        f"{hint},\n            MESSAGE = pg_catalog.format({message}, TG_TABLE_SCHEMA, "
         "TG_TABLE_NAME);\n"
         "    END IF;\nEND IF;"
     )
@@ -192,17 +203,17 @@ def _find_elsewhere(db_table: str, variable: str) -> str:
 # A context is stored once in a transaction. What has been stored is kept in settings that end with
 # the transaction, and that a rollback takes back as it does the row.
 _KNOWN = (
-    f"{CONTEXT} = pg_catalog.current_setting('{STORED}', true)\n"
-    f"        AND {_CONTEXT_PLACE}::oid::text = "
+    f"{CONTEXT} {_EQUAL} pg_catalog.current_setting('{STORED}', true)\n"
+    f"        AND {_CONTEXT_PLACE}::pg_catalog.oid::pg_catalog.text {_EQUAL} "
     f"pg_catalog.current_setting('{STORED}_in', true)"
 )
 # Only a transaction that has stored something needs to look for it, and it plans anew for that: a
 # plan that was made when the table was small would read all of it when it is large.
 _FIND = f"""\
-IF pg_catalog.current_setting('{STORED}', true) <> '' THEN
+IF pg_catalog.current_setting('{STORED}', true) OPERATOR(pg_catalog.<>) '' THEN
     EXECUTE pg_catalog.format(
-        'SELECT id FROM %s WHERE transaction = pg_catalog.pg_current_xact_id()'
-        ' AND data = $1::pg_catalog.jsonb ORDER BY id LIMIT 1', {_CONTEXT_PLACE}::text
+        'SELECT id FROM %s WHERE transaction {_EQUAL} pg_catalog.pg_current_xact_id()'
+        ' AND data {_EQUAL} $1::pg_catalog.jsonb ORDER BY id LIMIT 1', {_CONTEXT_PLACE}
     ) INTO {CONTEXT_ID} USING {CONTEXT};
 END IF;"""
 _ADD = (
@@ -217,9 +228,9 @@ def _add_context() -> str:
     static = _ADD.format(table=quoted, data=CONTEXT)
     dynamic = sql.string(_ADD.format(table="%s", data="$1"))
     return (
-        f"IF {place} = pg_catalog.to_regclass({sql.string(quoted)}) THEN\n"
+        f"IF {place} {_EQUAL} pg_catalog.to_regclass({sql.string(quoted)}) THEN\n"
         f"    {static} INTO {CONTEXT_ID};\nELSE\n"
-        f"    EXECUTE pg_catalog.format({dynamic}, {place}::text)\n"
+        f"    EXECUTE pg_catalog.format({dynamic}, {place})\n"
         f"        INTO {CONTEXT_ID} USING {CONTEXT};\nEND IF;"
     )
 
@@ -241,12 +252,14 @@ def store_context() -> str:
         f"{sql.indent(sql.indent(sql.indent(_add_context())))}\n"
         "        END IF;\n"
         f"        PERFORM pg_catalog.set_config('{STORED}', {CONTEXT}, true),\n"
-        f"            pg_catalog.set_config('{STORED}_in', {place}::oid::text, true),\n"
-        f"            pg_catalog.set_config('{STORED}_as', {CONTEXT_ID}::text, true);\n"
+        f"            pg_catalog.set_config('{STORED}_in',\n"
+        f"                {place}::pg_catalog.oid::pg_catalog.text, true),\n"
+        f"            pg_catalog.set_config('{STORED}_as', {CONTEXT_ID}::pg_catalog.text, true);\n"
         "    END IF;\nEND IF;"
     )
 
 
 def read_context() -> str:
     """Get the context, or NULL without any."""
-    return f"{CONTEXT} := nullif(pg_catalog.current_setting('{SETTING}', true), '');"
+    setting = f"pg_catalog.current_setting('{SETTING}', true)"
+    return f"{CONTEXT} := CASE WHEN {setting} OPERATOR(pg_catalog.<>) '' THEN {setting} END;"

@@ -11,11 +11,13 @@ from pgtrigger.functions import way_out
 
 MAINTENANCE: Final = "pgtrigger.history_maintenance"
 _MAINTENANCE: Final = f"""\
-IF pg_catalog.current_setting('{MAINTENANCE}', true) = 'on' THEN
+IF pg_catalog.current_setting('{MAINTENANCE}', true)
+    OPERATOR(pg_catalog.=) 'on' THEN
     IF pg_catalog.pg_has_role(
-        (SELECT own.relowner FROM pg_catalog.pg_class AS own WHERE own.oid = TG_RELID), 'USAGE'
+        (SELECT own.relowner FROM pg_catalog.pg_class AS own
+            WHERE own.oid OPERATOR(pg_catalog.=) TG_RELID), 'USAGE'
     ) THEN
-        IF TG_OP = 'DELETE' THEN
+        IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN
             RETURN OLD;
         END IF;
         RETURN NEW;
@@ -40,7 +42,7 @@ class EventProtection(pgtrigger.Trigger):
     def render_func(self, model: Model) -> str:
         refusal = pgtrigger.raise_violation(
             "pgtrigger: Cannot %s rows from %s table",
-            "lower(TG_OP)",
+            "pg_catalog.lower(TG_OP)",
             "TG_TABLE_NAME",
             hint=way_out(self.get_uri(model), ignorable=False),
             configurable=False,

@@ -10,8 +10,8 @@ from django.db import models
 import pgtrigger
 from pgtrigger import sql
 from pgtrigger.clauses import Level, Operation, When
-from pgtrigger.columns import columns_of
-from pgtrigger.composer import TABLES, branches, full_join, missing, primary_key_columns
+from pgtrigger.columns import column_name, columns_of, equal
+from pgtrigger.composer import TABLES, branches, full_join, missing
 from pgtrigger.conditions import Condition
 from pgtrigger.declaration import Model
 from pgtrigger_history import body
@@ -183,12 +183,13 @@ class History(pgtrigger.Composer):
 
     def _record_updated_row(self, model: Model, write: Callable[..., str]) -> Iterable[str]:
         same = " AND ".join(
-            f"OLD.{column} = NEW.{column}" for column in map(sql.quote, primary_key_columns(model))
+            equal(field, *(f"{row}.{sql.quote(column_name(field))}" for row in ("OLD", "NEW")))
+            for field in model._meta.pk_fields
         )
         about = "OLD" if self.row == "old" else "NEW"
         changed = write(about, "'UPDATE'", "", ["OLD", "NEW"])
         gone, come = write("OLD", "'DELETE'", "", ["OLD"]), write("NEW", "'INSERT'", "", ["NEW"])
-        moved = f"{body.unless_key_is_kept(primary_key_columns(model), gone)}\n{come}"
+        moved = f"{body.unless_key_is_kept(model._meta.pk_fields, gone)}\n{come}"
         yield (f"IF {same} THEN\n{sql.indent(changed)}\nELSE\n{sql.indent(moved)}\nEND IF;")
 
     def _record_updated_rows(self, model: Model, write: Callable[..., str]) -> Iterable[str]:
@@ -216,7 +217,7 @@ class History(pgtrigger.Composer):
             other, operation, f"{rows} WHERE CASE WHEN {absent} THEN FALSE ELSE {unmatched} END", ()
         )
         yield (
-            f"IF pg_catalog.current_setting({_MOVED}, true) = 'yes' THEN\n"
+            f"IF pg_catalog.current_setting({_MOVED}, true) OPERATOR(pg_catalog.=) 'yes' THEN\n"
             f"    PERFORM pg_catalog.set_config({_MOVED}, '', true);\n"
             f"{sql.indent(moved)}\nEND IF;"
         )

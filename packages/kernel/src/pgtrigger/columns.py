@@ -18,6 +18,20 @@ _COMPARED_AS_TEXT = frozenset(
 )
 
 
+# The types of Postgres itself, as Django writes them: their operators are in pg_catalog.
+_BUILT_IN = frozenset(
+    """
+    smallint integer bigint serial bigserial smallserial real double_precision numeric decimal
+    boolean text varchar char bpchar character character_varying uuid bytea date time
+    time_with_time_zone time_without_time_zone timetz timestamp timestamp_with_time_zone
+    timestamp_without_time_zone timestamptz interval inet cidr macaddr macaddr8 jsonb json xml
+    jsonpath tsvector tsquery money bit bit_varying varbit oid xid8 point line lseg box path
+    polygon circle int4range int8range numrange daterange tsrange tstzrange int4multirange
+    int8multirange nummultirange datemultirange tsmultirange tstzmultirange
+    """.split()  # noqa: SIM905  # reads better than fifty quoted words
+)
+
+
 @functools.cache
 def offline_connection() -> BaseDatabaseWrapper:
     """A PostgreSQL connection object that is never connected: it only knows the dialect."""
@@ -120,7 +134,49 @@ def is_generated(field: models.Field[Any, Any]) -> bool:
 def comparable(field: models.Field[Any, Any], row: str) -> str:
     """The column of ``row`` in a form that ``IS DISTINCT FROM`` can compare."""
     column = f"{row}.{sql.quote(column_name(field))}"
-    return column if has_equality(field) else f"{column}::text"
+    return column if has_equality(field) else f"{column}::pg_catalog.text"
+
+
+def is_built_in(field: models.Field[Any, Any]) -> bool:
+    """Whether the column has a type of Postgres itself, rather than of an extension or one's own.
+
+    >>> is_built_in(models.CharField(max_length=20)), is_built_in(models.IntegerField())
+    (True, True)
+    """
+    kind = (field.db_type(offline_connection()) or "").lower()
+    return kind.split("(")[0].split("[")[0].strip().replace(" ", "_") in _BUILT_IN
+
+
+def equal(field: models.Field[Any, Any], left: str, right: str) -> str:
+    """``left = right`` for values of a field, in a function that runs on any search path.
+
+    The operator is named with its schema where that is known: somebody else's may be a better
+    match. PostgreSQL manual: "Type Conversion", operators.
+
+    >>> equal(models.IntegerField(), "a", "b")
+    'a OPERATOR(pg_catalog.=) b'
+    """
+    return f"{left} {'OPERATOR(pg_catalog.=)' if is_built_in(field) else '='} {right}"
+
+
+def same(field: models.Field[Any, Any], left: str, right: str) -> str:
+    """``left IS NOT DISTINCT FROM right``, in a function that runs on any search path.
+
+    ``IS DISTINCT FROM`` always takes its operator from the search path.
+
+    >>> same(models.IntegerField(), "a", "b")
+    'coalesce(a OPERATOR(pg_catalog.=) b, a IS NULL AND b IS NULL)'
+    """
+    if not is_built_in(field):
+        return f"{left} IS NOT DISTINCT FROM {right}"
+    return f"coalesce({equal(field, left, right)}, {left} IS NULL AND {right} IS NULL)"
+
+
+def differs(field: models.Field[Any, Any], left: str, right: str) -> str:
+    """``left IS DISTINCT FROM right``, in a function that runs on any search path."""
+    if not is_built_in(field):
+        return f"{left} IS DISTINCT FROM {right}"
+    return f"NOT {same(field, left, right)}"
 
 
 def has_equality(field: models.Field[Any, Any]) -> bool:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 from pgtrigger import clauses, sql
-from pgtrigger.columns import column_name
+from pgtrigger.columns import column_name, equal
 from pgtrigger.conditions import Condition, Rows
 from pgtrigger.declaration import Body, ComposerArguments, Model
 from pgtrigger.errors import DeclarationError
@@ -178,7 +178,10 @@ def _tables(operation: clauses.Operation) -> clauses.Referencing | None:
 
 def branches(texts: Mapping[str, str]) -> str:
     """One text for several operations, out of one for each."""
-    branches = [f"TG_OP = '{operation}' THEN\n{text}" for operation, text in texts.items()]
+    branches = [
+        f"TG_OP OPERATOR(pg_catalog.=) '{operation}' THEN\n{text}"
+        for operation, text in texts.items()
+    ]
     return "IF " + "\nELSIF ".join(branches) + "\nEND IF;"
 
 
@@ -195,8 +198,8 @@ def full_join(model: Model) -> str:
     only by hashing or merging.
     """
     keys = " AND ".join(
-        f"{TABLES.old}.{sql.quote(column)} = {TABLES.new}.{sql.quote(column)}"
-        for column in primary_key_columns(model)
+        equal(field, *(f"{table}.{sql.quote(column_name(field))}" for table in TABLES))
+        for field in model._meta.pk_fields
     )
     return f"{TABLES.old} FULL JOIN {TABLES.new} ON {keys}"
 

@@ -11,7 +11,14 @@ from typing import Any, ClassVar, NamedTuple
 from django.db import models
 
 from pgtrigger import sql
-from pgtrigger.columns import columns_of, comparable, concrete_field, is_generated
+from pgtrigger.columns import (
+    columns_of,
+    comparable,
+    concrete_field,
+    differs,
+    is_generated,
+    same,
+)
 from pgtrigger.errors import DeclarationError
 
 
@@ -161,9 +168,14 @@ class Change(Condition):
 
     def resolve_rows(self, model: type[models.Model], rows: Rows) -> str:
         return f" {self.connector} ".join(
-            f"{comparable(field, rows.old)} {self.comparison} {comparable(field, rows.new)}"
+            self._compared(field, comparable(field, rows.old), comparable(field, rows.new), rows)
             for field in self.compared_fields(model)
         )
+
+    def _compared(self, field: models.Field[Any, Any], old: str, new: str, rows: Rows) -> str:
+        if rows == VARIABLES:  # of a WHEN clause, whose operators are found when it is made
+            return f"{old} {self.comparison} {new}"
+        return (differs if self.comparison == "IS DISTINCT FROM" else same)(field, old, new)
 
     def __repr__(self) -> str:
         arguments = [repr(name) for name in self.fields]

@@ -36,6 +36,7 @@ class _SharedArguments(TypedDict, total=False):
     firing: clauses.Firing | None
     ignorable: bool | None
     depends_on: Sequence[str] | None
+    search_path: Sequence[str] | None
 
 
 class TriggerArguments(_SharedArguments, total=False):
@@ -83,6 +84,7 @@ class Declaration:
     firing: clauses.Firing | None = None
     ignorable: bool = True
     depends_on: Sequence[str] = ()
+    search_path: Sequence[str] = ()
 
     def __init__(
         self,
@@ -99,6 +101,7 @@ class Declaration:
         firing: clauses.Firing | None = None,
         ignorable: bool | None = None,
         depends_on: Sequence[str] | None = None,
+        search_path: Sequence[str] | None = None,
     ) -> None:
         arguments = {
             key: value for key, value in locals().items() if key not in ("self", "__class__")
@@ -132,9 +135,18 @@ class Declaration:
             raise self.refused(
                 f'"depends_on" is a list of models, not the text {self.depends_on!r}'
             )
+        if isinstance(self.search_path, str) or not all(self.search_path):
+            raise self.refused(
+                f'"search_path" is a list of schemas, such as ["app", "pg_temp"]; got '
+                f"{self.search_path!r}"
+            )
         for label in self.depends_on:
             if not _LABEL.fullmatch(label):
                 raise self.refused(f'"depends_on" names models as "app_label.Model"; got {label!r}')
+
+    def get_search_path(self, model: Model) -> Sequence[str]:
+        """The schemas in which its function looks; none for those of the role that writes."""
+        return self.search_path
 
     def get_level(self) -> clauses.Level:
         """The level at which it fires: `Row` where a type leaves it open."""

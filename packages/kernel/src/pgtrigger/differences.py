@@ -22,7 +22,8 @@ from pgtrigger.errors import InstallationError, sqlstate
 from pgtrigger.layout import lay_out
 
 _DEFINITIONS: Final = """
-    SELECT t.tgname, pg_catalog.pg_get_triggerdef(t.oid, true), p.prosrc
+    SELECT t.tgname, pg_catalog.pg_get_triggerdef(t.oid, true),
+           pg_catalog.concat_ws(E'\\n', pg_catalog.array_to_string(p.proconfig, ', '), p.prosrc)
       FROM pg_catalog.pg_trigger t
       JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace

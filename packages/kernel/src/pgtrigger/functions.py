@@ -174,11 +174,11 @@ def raise_violation(
         configurable: whether that setting does. A trigger that a package's own migration installs
             must be the same in every project.
 
-    >>> print(raise_violation("Cannot %s", "lower(TG_OP)", errcode="23001"))  # doctest: +SKIP
+    >>> print(raise_violation("Cannot %s", "pg_catalog.lower(TG_OP)"))  # doctest: +SKIP
     """
     options = {
         "ERRCODE": sql.string(conf.errcode(errcode) if configurable else errcode),
-        "MESSAGE": f"format({', '.join([sql.string(message), *arguments])})",
+        "MESSAGE": f"pg_catalog.format({', '.join([sql.string(message), *arguments])})",
         "DETAIL": "TG_OP",
         "HINT": hint_expression or (sql.string(hint) if hint else None),
         "SCHEMA": "TG_TABLE_SCHEMA",

@@ -57,6 +57,7 @@ class Trigger(Declaration):
         firing: `Origin`, `Always` or `Replica`: for changes made here, for those that replication
             applies, or both. Without it `Origin`, unless the database has been told otherwise.
         ignorable: whether `pgtrigger.ignore` applies to it.
+        search_path: the schemas in which its function looks, whoever writes; ``pg_catalog`` first.
         depends_on: models of other apps that its function uses, as ``app_label.Model``: their
             tables are migrated before the trigger is.
 
@@ -256,6 +257,7 @@ class Trigger(Declaration):
             declare=self.render_declare(model),
             ignorable=self.ignorable,
             firing=str(self.firing or ""),
+            search_path=tuple(self.get_search_path(model)),
             parts=tuple(self.get_parts(model)),
         )
 
@@ -290,8 +292,5 @@ class Trigger(Declaration):
         return self.lifecycle.allow_migrate(model, database)
 
     def get_installation_status(self, model: ModelOrRow, database: str | None = None) -> Status:
-        """The status, and whether it fires.
-
-        One of INSTALLED, OUTDATED, UNINSTALLED and UNALLOWED, with None for the last two.
-        """
+        """The status and whether it fires: None where it is UNINSTALLED or UNALLOWED."""
         return self.lifecycle.status(self, model, database)

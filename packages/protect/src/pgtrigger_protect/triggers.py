@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Unpack
 
 import pgtrigger
 from pgtrigger import sql
 from pgtrigger.clauses import Operation, UpdateOf, When
-from pgtrigger.columns import comparable
+from pgtrigger.columns import comparable, differs
 from pgtrigger.composer import TABLES, rows_meet
 from pgtrigger.conditions import Condition
+from pgtrigger.confinement import CATALOG_ONLY, is_confined
 from pgtrigger.declaration import Model
 from pgtrigger.errors import DeclarationError
 from pgtrigger.functions import way_out
@@ -80,6 +81,20 @@ class Protect(pgtrigger.Composer):
                     f"{text!r} shows a row, and a statement-level trigger refuses many at once"
                 )
 
+    def get_search_path(self, model: Model) -> Sequence[str]:
+        if self.search_path or self.func or not self._looks_at_rows(model):
+            return self.search_path
+        condition = self.get_condition(model)
+        assert condition is not None  # as it looks at rows
+        return CATALOG_ONLY if is_confined(condition.resolve(model), model) else ()
+
+    def _looks_at_rows(self, model: Model) -> bool:
+        """Whether its function evaluates the condition, which has no WHEN clause to stand in."""
+        assert self.operation is not None
+        if self.get_condition(model) is None:
+            return False
+        return self.get_level() == pgtrigger.Statement or "TRUNCATE" in self.operation.names
+
     def get_when(self, model: Model, operation: str | None = None) -> When:
         # The transition tables, on which a statement's condition is checked, exist afterwards;
         # what a truncation removes is there only before.
@@ -133,7 +148,8 @@ class Protect(pgtrigger.Composer):
             truncation = self._truncation(model, condition)
         if len(names) == 1:
             return truncation
-        return f"IF TG_OP = 'TRUNCATE' THEN\n{truncation}\nEND IF;\n{self.refusal(model)}"
+        truncates = "TG_OP OPERATOR(pg_catalog.=) 'TRUNCATE'"
+        return f"IF {truncates} THEN\n{truncation}\nEND IF;\n{self.refusal(model)}"
 
     def _render_for(self, model: Model, operation: Operation) -> str:
         condition = self.get_condition(model)
@@ -162,7 +178,8 @@ class Protect(pgtrigger.Composer):
         query = f"SELECT EXISTS (SELECT 1 FROM %I.%I AS {TABLES.old} WHERE {met})"
         return (
             "DECLARE\n    met BOOLEAN;\nBEGIN\n"
-            f"    EXECUTE format({sql.string(query)}, TG_TABLE_SCHEMA, TG_TABLE_NAME) INTO met;\n"
+            f"    EXECUTE pg_catalog.format({sql.string(query)}, TG_TABLE_SCHEMA, TG_TABLE_NAME)\n"
+            "        INTO met;\n"
             f"    IF met THEN\n{refusal}\n    END IF;\n    RETURN NULL;\nEND;"
         )
 
@@ -241,11 +258,11 @@ class ReadOnly(Protect):
         fields = self.read_only_fields(model)
         if self.get_level() == pgtrigger.Row:
             changed = ", ".join(
-                f"CASE WHEN {comparable(field, 'OLD')} IS DISTINCT FROM {comparable(field, 'NEW')} "
+                f"CASE WHEN {differs(field, comparable(field, 'OLD'), comparable(field, 'NEW'))} "
                 f"THEN {sql.string(field.column)} END"
                 for field in fields
             )
-            columns = f"array_to_string(ARRAY[{changed}], ', ')"
+            columns = f"pg_catalog.array_to_string(ARRAY[{changed}], ', ')"
         else:
             columns = sql.string(", ".join(field.column for field in fields))
         said = "pgtrigger: Cannot update rows from {table} table: {changed} is read-only"

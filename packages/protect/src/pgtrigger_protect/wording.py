@@ -29,7 +29,7 @@ class Text(NamedTuple):
         """The whole as one SQL expression."""
         if not self.arguments:
             return sql.string(self.template.replace("%%", "%"))
-        return f"format({', '.join([sql.string(self.template), *self.arguments])})"
+        return f"pg_catalog.format({', '.join([sql.string(self.template), *self.arguments])})"
 
 
 def places(text: str) -> list[str]:
@@ -87,7 +87,7 @@ def render(text: str, model: Model, *, changed: str = "", row: bool = True) -> T
 
 
 def _argument(name: str, model: Model, changed: str, *, row: bool) -> str:
-    known = {"operation": "lower(TG_OP)", "table": "TG_TABLE_NAME", "changed": changed}
+    known = {"operation": "pg_catalog.lower(TG_OP)", "table": "TG_TABLE_NAME", "changed": changed}
     if name in known:
         if not known[name]:
             raise DeclarationError("{changed} is a place of ReadOnly, which compares columns.")
@@ -102,9 +102,10 @@ def _argument(name: str, model: Model, changed: str, *, row: bool) -> str:
     column = sql.quote(column_name(found))
     if not row:
         return sql.string(_ANY)
+    inserts = "TG_OP OPERATOR(pg_catalog.=) 'INSERT'"
     value = {
-        "old": f"OLD.{column}::text",
-        "new": f"NEW.{column}::text",
-        "columns": f"CASE TG_OP WHEN 'INSERT' THEN NEW.{column} ELSE OLD.{column} END::text",
+        "old": f"OLD.{column}::pg_catalog.text",
+        "new": f"NEW.{column}::pg_catalog.text",
+        "columns": f"CASE WHEN {inserts} THEN NEW.{column} ELSE OLD.{column} END::pg_catalog.text",
     }[which]
     return f"coalesce({value}, 'NULL')"

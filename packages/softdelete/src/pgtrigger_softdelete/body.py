@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pgtrigger
 from pgtrigger import sql
-from pgtrigger.columns import column_name, columns_of, concrete_field
+from pgtrigger.columns import column_name, columns_of, concrete_field, equal
 from pgtrigger.conditions import Rows
 from pgtrigger.declaration import Model
 from pgtrigger_softdelete.mark import Mark
@@ -36,7 +36,11 @@ def own_row(model: Model, mark: Mark, cascade_field: str | None) -> str:
     return on_own_table(
         model._meta.db_table,
         # The row is locked and stays where it is, so it needs not be looked for.
-        Statement("UPDATE ONLY", lambda row: marking(row, f"{TARGET}.ctid = {row}.ctid"), "OLD"),
+        Statement(
+            "UPDATE ONLY",
+            lambda row: marking(row, f"{TARGET}.ctid OPERATOR(pg_catalog.=) {row}.ctid"),
+            "OLD",
+        ),
         Statement("UPDATE", lambda row: marking(row, _same_row(model, row)), "OLD"),
     )
 
@@ -52,9 +56,9 @@ _MARKING = "'pgtrigger_softdelete.marking'"
 def unfollowed(own: str) -> str:
     """Mark a row without having its children follow at once."""
     return (
-        f"marking := coalesce(current_setting({_MARKING}, true), '');\n"
-        f"PERFORM set_config({_MARKING}, TG_RELID::text, true);\n"
-        f"{own}\nPERFORM set_config({_MARKING}, marking, true);"
+        f"marking := coalesce(pg_catalog.current_setting({_MARKING}, true), '');\n"
+        f"PERFORM pg_catalog.set_config({_MARKING}, TG_RELID::pg_catalog.text, true);\n"
+        f"{own}\nPERFORM pg_catalog.set_config({_MARKING}, marking, true);"
     )
 
 
@@ -66,10 +70,11 @@ def follow_now(pgid: str) -> str:
     """
     move = f"'SET CONSTRAINTS %I.%I {{}}', TG_TABLE_SCHEMA, {sql.string(pgid)}"
     return (
-        "IF TG_LEVEL = 'STATEMENT' THEN\n"
-        f"    IF current_setting({_MARKING}, true) IS DISTINCT FROM TG_RELID::text THEN\n"
-        f"        EXECUTE format({move.format('IMMEDIATE')});\n"
-        f"        EXECUTE format({move.format('DEFERRED')});\n"
+        "IF TG_LEVEL OPERATOR(pg_catalog.=) 'STATEMENT' THEN\n"
+        f"    IF coalesce(pg_catalog.current_setting({_MARKING}, true), '') "
+        "OPERATOR(pg_catalog.<>) TG_RELID::pg_catalog.text THEN\n"
+        f"        EXECUTE pg_catalog.format({move.format('IMMEDIATE')});\n"
+        f"        EXECUTE pg_catalog.format({move.format('DEFERRED')});\n"
         "    END IF;\n    RETURN NULL;\nEND IF;"
     )
 
@@ -169,7 +174,7 @@ def _follow_restoration(model: Model, child: Child, mark: Mark, cascade_field: s
             "UPDATE",
             lambda row: (
                 f"AS {TARGET} SET {sets} WHERE {_refers(child, row)} AND {deleted} "
-                f"AND {TARGET}.{column} = {_parent(model, row)}"
+                f"AND {TARGET}.{column} OPERATOR(pg_catalog.=) {_parent(model, row)}"
             ),
             "NEW",
         ),
@@ -197,35 +202,52 @@ def orphan(model: Model, mark: Mark, action: str, cascade_field: str | None, hin
         before = sql.string(f" AS {TARGET} SET {sets}, ")
         after = sql.string(f" WHERE {_same_row(model, '($1)')}")
         gone = (
-            f"EXECUTE 'UPDATE ' || {OWN_TABLE}::text || {before} || gone.nulls || {after} "
+            f"EXECUTE pg_catalog.concat('UPDATE ', {OWN_TABLE}, {before}, gone.nulls, {after}) "
             f"USING OLD;\nwas_orphaned := TRUE;"
         )
     leave = "\nIF was_orphaned THEN\n    RETURN NULL;\nEND IF;" if action == "set_null" else ""
     loop = (
         f"FOR gone IN\n{sql.indent(_CASCADING_KEYS)}\nLOOP\n"
-        "    EXECUTE 'SELECT ' || gone.filled || ' AND NOT EXISTS (SELECT FROM '\n"
-        "        || gone.parent || ' AS parent WHERE ' || gone.matches || ')'\n"
+        "    EXECUTE pg_catalog.concat('SELECT ', gone.filled, ' AND NOT EXISTS (SELECT FROM ',\n"
+        "        gone.parent, ' AS parent WHERE ', gone.matches, ')')\n"
         "        INTO is_gone USING OLD;\n"
         f"    IF is_gone THEN\n{sql.indent(sql.indent(gone))}\n    END IF;\nEND LOOP;"
     )
-    return f"IF pg_trigger_depth() > 1 THEN\n{sql.indent(loop + leave)}\nEND IF;"
+    cascades = "pg_catalog.pg_trigger_depth() OPERATOR(pg_catalog.>) 1"
+    return f"IF {cascades} THEN\n{sql.indent(loop + leave)}\nEND IF;"
 
 
 # The foreign keys of the trigger's own table by which the database deletes. Those of a partition
 # are copies; what a partitioned parent has besides, for each of its partitions, is left out.
 _CASCADING_KEYS = """\
-SELECT key.confrelid::regclass::text AS parent,
-    string_agg(format('($1).%I IS NOT NULL', ours.attname), ' AND ') AS filled,
-    string_agg(format('parent.%I = ($1).%I', theirs.attname, ours.attname), ' AND ') AS matches,
-    string_agg(format('%I = NULL', ours.attname), ', ') AS nulls
-FROM pg_constraint AS key
-    CROSS JOIN LATERAL unnest(key.conkey, key.confkey) AS pair(our, their)
-    JOIN pg_attribute AS ours ON ours.attrelid = key.conrelid AND ours.attnum = pair.our
-    JOIN pg_attribute AS theirs ON theirs.attrelid = key.confrelid AND theirs.attnum = pair.their
-WHERE key.conrelid = TG_RELID AND key.contype = 'f' AND key.confdeltype = 'c'
+SELECT key.confrelid::pg_catalog.regclass::pg_catalog.text AS parent,
+    pg_catalog.string_agg(
+        pg_catalog.format('($1).%I IS NOT NULL', ours.attname), ' AND ') AS filled,
+    pg_catalog.string_agg(
+        pg_catalog.format('parent.%I OPERATOR(%s) ($1).%I', theirs.attname,
+            (SELECT pg_catalog.format('%I.%s', place.nspname, equal.oprname)
+            FROM pg_catalog.pg_operator AS equal JOIN pg_catalog.pg_namespace AS place
+                ON place.oid OPERATOR(pg_catalog.=) equal.oprnamespace
+            WHERE equal.oid OPERATOR(pg_catalog.=) pair.equal),
+            ours.attname), ' AND ') AS matches,
+    pg_catalog.string_agg(pg_catalog.format('%I = NULL', ours.attname), ', ') AS nulls
+FROM pg_catalog.pg_constraint AS key
+    CROSS JOIN LATERAL ROWS FROM (
+        pg_catalog.unnest(key.conkey), pg_catalog.unnest(key.confkey),
+        pg_catalog.unnest(key.conpfeqop)
+    ) AS pair(our, their, equal)
+    JOIN pg_catalog.pg_attribute AS ours
+        ON ours.attrelid OPERATOR(pg_catalog.=) key.conrelid
+        AND ours.attnum OPERATOR(pg_catalog.=) pair.our
+    JOIN pg_catalog.pg_attribute AS theirs
+        ON theirs.attrelid OPERATOR(pg_catalog.=) key.confrelid
+        AND theirs.attnum OPERATOR(pg_catalog.=) pair.their
+WHERE key.conrelid OPERATOR(pg_catalog.=) TG_RELID
+    AND key.contype OPERATOR(pg_catalog.=) 'f' AND key.confdeltype OPERATOR(pg_catalog.=) 'c'
     AND NOT EXISTS (
-        SELECT FROM pg_constraint AS whole
-        WHERE whole.oid = key.conparentid AND whole.conrelid = key.conrelid
+        SELECT FROM pg_catalog.pg_constraint AS whole
+        WHERE whole.oid OPERATOR(pg_catalog.=) key.conparentid
+            AND whole.conrelid OPERATOR(pg_catalog.=) key.conrelid
     )
 GROUP BY key.oid, key.confrelid"""
 
@@ -244,18 +266,20 @@ def _mark_sets(model: Model, mark: Mark, row: str, cascade_field: str | None, pa
 
 
 def _same_row(model: Model, row: str) -> str:
-    columns = [sql.quote(column_name(field)) for field in model._meta.pk_fields]
-    return " AND ".join(f"{TARGET}.{column} = {row}.{column}" for column in columns)
+    return " AND ".join(
+        equal(field, *(f"{side}.{sql.quote(column_name(field))}" for side in (TARGET, row)))
+        for field in model._meta.pk_fields
+    )
 
 
 def _refers(child: Child, row: str) -> str:
     column, referred = map(sql.quote, child.columns)
-    return f"{TARGET}.{column} = {row}.{referred}"
+    return equal(child.key, f"{TARGET}.{column}", f"{row}.{referred}")
 
 
 def _parent(model: Model, row: str) -> str:
     columns = [f"{row}.{sql.quote(column_name(field))}" for field in model._meta.pk_fields]
-    key = f"{columns[0]}::text"
+    key = f"{columns[0]}::pg_catalog.text"
     if len(columns) > 1:
-        key = f"jsonb_build_array({', '.join(columns)})::text"
-    return f"{sql.string(f'{model._meta.label}:')} || {key}"
+        key = f"pg_catalog.jsonb_build_array({', '.join(columns)})"
+    return f"pg_catalog.concat({sql.string(f'{model._meta.label}:')}, {key})"

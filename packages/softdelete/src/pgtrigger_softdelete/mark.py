@@ -10,7 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import models
 
 from pgtrigger import sql
-from pgtrigger.columns import column_name, concrete_field, offline_connection
+from pgtrigger.columns import column_name, concrete_field, differs, offline_connection, same
 from pgtrigger.conditions import Rows
 from pgtrigger.declaration import Model
 from pgtrigger.errors import DeclarationError
@@ -104,21 +104,22 @@ class Mark:
 
     def deleted_sql(self, model: Model, row: str) -> str:
         """An SQL expression, never NULL, that tells whether a row is deleted."""
-        return self._compared(model, row, differs=self.is_expression)
+        return self._compared(model, row, is_other=self.is_expression)
 
     def live_row_sql(self, model: Model, row: str) -> str:
         """An SQL expression, never NULL, that tells whether a row is live."""
-        return self._compared(model, row, differs=not self.is_expression)
+        return self._compared(model, row, is_other=not self.is_expression)
 
-    def _compared(self, model: Model, row: str, *, differs: bool) -> str:
+    def _compared(self, model: Model, row: str, *, is_other: bool) -> str:
         told_by = self.value
         if self.is_expression:
             told_by = None if self.live is UNSET else self.live
         column, negation = f"{row}.{self.column(model)}", "NOT "
         if told_by is None:
-            return f"{column} IS {negation if differs else ''}NULL"
+            return f"{column} IS {negation if is_other else ''}NULL"
         literal = self._literal(model, told_by)
-        return f"{column} IS {'' if differs else negation}DISTINCT FROM {literal}"
+        field = concrete_field(model, self.field)
+        return (differs if is_other else same)(field, column, literal)
 
     def refuse_null(self, model: Model) -> None:
         """Refuse NULL, deleted or live, in a column that cannot hold it."""

@@ -12,6 +12,14 @@ from dataclasses import dataclass
 
 from pgtrigger import sql
 
+_EQUAL = "OPERATOR(pg_catalog.=)"
+
+
+def to_regclass(name: str) -> str:
+    """The table of a name, which is an SQL expression."""
+    return f"pg_catalog.to_regclass({name})"
+
+
 # The row that the trigger is about, as a dynamic statement sees it.
 PARAMETER = "($1)"
 
@@ -41,7 +49,8 @@ class Statement:
         """On the table that a ``regclass`` expression of the function names."""
         before, after = sql.string(f"{self.before} "), sql.string(f" {self.after(PARAMETER)}")
         into = f" INTO {self.into}" if self.into else ""
-        return f"EXECUTE {before} || {table}::text || {after}{into} USING {self.row};"
+        text = f"pg_catalog.concat({before}, {table}, {after})"
+        return f"EXECUTE {text}{into} USING {self.row};"
 
 
 def on_own_table(db_table: str, alone: Statement, statement: Statement) -> str:
@@ -52,27 +61,33 @@ def on_own_table(db_table: str, alone: Statement, statement: Statement) -> str:
     """
     schema, name = sql.relation(db_table)
     quoted = sql.quote_relation(db_table)
-    here = f"TG_TABLE_NAME = {sql.string(name)}"
+    here = f"TG_TABLE_NAME OPERATOR(pg_catalog.=) {sql.string(name)}"
     if schema:
-        here += f" AND TG_TABLE_SCHEMA = {sql.string(schema)}"
+        here += f" AND TG_TABLE_SCHEMA OPERATOR(pg_catalog.=) {sql.string(schema)}"
     else:
-        here += " AND pg_table_is_visible(TG_RELID)"
+        here += " AND pg_catalog.pg_table_is_visible(TG_RELID)"
     return (
         f"IF {here} THEN\n{sql.indent(alone.static(quoted))}\n"
-        f"ELSIF pg_partition_root(TG_RELID) = to_regclass({sql.string(quoted)}) THEN\n"
+        f"ELSIF pg_catalog.pg_partition_root(TG_RELID) OPERATOR(pg_catalog.=) "
+        f"{to_regclass(sql.string(quoted))} THEN\n"
         f"{sql.indent(statement.static(quoted))}\nELSE\n"
         f"{sql.indent(statement.dynamic(OWN_TABLE))}\nEND IF;"
     )
 
 
-OWN_TABLE = "coalesce(pg_partition_root(TG_RELID), TG_RELID::regclass)"
+OWN_TABLE = "coalesce(pg_catalog.pg_partition_root(TG_RELID), TG_RELID::pg_catalog.regclass)"
 
 # Where the trigger's table is, and for a partition, the whole of it.
 LOCATE = (
     f"root := {OWN_TABLE};\n"
-    "home := (SELECT own.relnamespace FROM pg_class AS own WHERE own.oid = root);"
+    "home := (SELECT own.relnamespace FROM pg_catalog.pg_class AS own "
+    "WHERE own.oid OPERATOR(pg_catalog.=) root);"
 )
-LOCATE_VARIABLES = [("root", "REGCLASS"), ("home", "REGNAMESPACE"), ("child", "REGCLASS")]
+LOCATE_VARIABLES = [
+    ("root", "pg_catalog.REGCLASS"),
+    ("home", "pg_catalog.REGNAMESPACE"),
+    ("child", "pg_catalog.REGCLASS"),
+]
 
 
 def on_child_table(db_table: str, statement: Statement, then: str = "") -> str:
@@ -86,17 +101,19 @@ def on_child_table(db_table: str, statement: Statement, then: str = "") -> str:
     static = _lines(statement.static(quoted), then)
     if schema:
         return static
-    in_home = f"to_regclass(home::text || '.' || {sql.string(sql.quote(name))})"
+    in_home = to_regclass(f"pg_catalog.concat(home, '.', {sql.string(sql.quote(name))})")
     return (
         f"child := {in_home};\n"
-        f"IF child = to_regclass({sql.string(quoted)}) THEN\n{sql.indent(static)}\nELSE\n"
+        f"IF child OPERATOR(pg_catalog.=) {to_regclass(sql.string(quoted))} THEN\n"
+        f"{sql.indent(static)}\nELSE\n"
         "    FOR child IN\n"
         f"        SELECT {in_home} WHERE {in_home} IS NOT NULL\n"
         "        UNION\n"
-        "        SELECT key.conrelid::regclass FROM pg_class AS other\n"
-        "            JOIN pg_constraint AS key ON key.conrelid = other.oid\n"
-        f"        WHERE {in_home} IS NULL AND other.relname = {sql.string(name)}\n"
-        "            AND key.contype = 'f' AND key.conparentid = 0 AND key.confrelid = root\n"
+        "        SELECT key.conrelid::pg_catalog.regclass FROM pg_catalog.pg_class AS other\n"
+        f"            JOIN pg_catalog.pg_constraint AS key ON key.conrelid {_EQUAL} other.oid\n"
+        f"        WHERE {in_home} IS NULL AND other.relname {_EQUAL} {sql.string(name)}\n"
+        f"            AND key.contype {_EQUAL} 'f' AND key.conparentid {_EQUAL} 0\n"
+        f"            AND key.confrelid {_EQUAL} root\n"
         "    LOOP\n"
         f"{sql.indent(sql.indent(_lines(statement.dynamic('child'), then)))}\n"
         "    END LOOP;\nEND IF;"

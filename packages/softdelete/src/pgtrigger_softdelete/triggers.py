@@ -179,13 +179,13 @@ class SoftDelete(pgtrigger.Trigger):
         if not (children or field):
             return "\n".join(texts)
         deletion = sql.indent("\n".join(texts))
-        texts = [f"IF TG_OP = 'DELETE' THEN\n{deletion}\nEND IF;"]
+        texts = [f"IF TG_OP OPERATOR(pg_catalog.=) 'DELETE' THEN\n{deletion}\nEND IF;"]
         if self._meets_itself(model):
             pgid = self._part_for(model, "follow").pgid
             texts.insert(0, body.follow_now(pgid))
         if field:
             forget = sql.indent(body.forget_parent(model, field))
-            texts.append(f"IF TG_WHEN = 'BEFORE' THEN\n{forget}\nEND IF;")
+            texts.append(f"IF TG_WHEN OPERATOR(pg_catalog.=) 'BEFORE' THEN\n{forget}\nEND IF;")
         if children:
             hint = "Delete those rows first."
             texts.append(body.follow(model, self.mark, self._with_marks(children), hint))

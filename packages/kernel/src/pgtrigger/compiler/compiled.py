@@ -57,6 +57,8 @@ class CompiledTrigger:
         declare: the ``DECLARE`` section, with its keyword.
         ignorable: whether `pgtrigger.ignore` applies.
         firing: ``ORIGIN``, ``ALWAYS`` or ``REPLICA``, if that is declared.
+        search_path: the schemas in which the function finds what has no schema; those of the role
+            that writes, without any.
 
     Two compiled triggers are equal when they mean the same to Postgres: white space outside
     literals does not count, nor does the template by which the function is written.
@@ -69,12 +71,14 @@ class CompiledTrigger:
     declare: str = ""
     ignorable: bool = True
     firing: str = ""
+    search_path: tuple[str, ...] = ()
 
     __repr__ = value_repr
 
     def __post_init__(self) -> None:
         # Migration files hold lists, which the writer lays out better than tuples.
         object.__setattr__(self, "parts", tuple(self.parts))
+        object.__setattr__(self, "search_path", tuple(self.search_path))
 
     def deconstruct(self) -> tuple[str, tuple[()], dict[str, Any]]:
         """How Django's migration writer spells this value."""
@@ -88,7 +92,7 @@ class CompiledTrigger:
     def function_hash(self) -> str:
         """20 hexadecimal digits that change with what the function does."""
         body = sql.normalise(self.func), sql.normalise(self.declare)
-        return digest(self.function, *body, self._guard_kind)[:20]
+        return digest(self.function, *body, self._guard_kind, *self.search_path)[:20]
 
     @functools.cached_property
     def definition_hash(self) -> str:
@@ -174,14 +178,17 @@ class CompiledTrigger:
         if operations == {"DELETE"}:
             return "RETURN OLD;"
         if "DELETE" in operations:
-            return "IF TG_OP = 'DELETE' THEN RETURN OLD; ELSE RETURN NEW; END IF;"
+            deletes = "TG_OP OPERATOR(pg_catalog.=) 'DELETE'"
+            return f"IF {deletes} THEN RETURN OLD; ELSE RETURN NEW; END IF;"
         return "RETURN NEW;"
 
     def function_sql(self, schema: str | None = None) -> str:
         """``CREATE OR REPLACE FUNCTION``: takes no lock on the table."""
+        path = ", ".join(map(sql.quote, self.search_path))
         return (
             f"CREATE OR REPLACE FUNCTION {sql.quote_relation(self.function, schema)}() "
-            f"RETURNS trigger LANGUAGE plpgsql AS {sql.dollar_quote(self.source)}"
+            f"RETURNS trigger LANGUAGE plpgsql {f'SET search_path TO {path} ' if path else ''}"
+            f"AS {sql.dollar_quote(self.source)}"
         )
 
     def function_comment_sql(self, schema: str | None = None) -> str:

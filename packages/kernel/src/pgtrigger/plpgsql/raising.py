@@ -103,6 +103,8 @@ class _Raise:
 
     def _text(self, lexemes: Sequence[Lexeme]) -> str:
         """What an expression comes to, as far as its text says it."""
+        if [lexeme.text for lexeme in lexemes[:2]] == ["pg_catalog", "."]:
+            lexemes = lexemes[2:]
         if len(lexemes) == 1 and lexemes[0].kind == "string":
             return unquoted(lexemes[0].text)
         if lexemes[0].word == "format" and lexemes[1].text == "(" and lexemes[-1].text == ")":

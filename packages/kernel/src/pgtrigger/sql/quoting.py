@@ -145,7 +145,7 @@ def literal(value: Any) -> str:
         case str() | Promise():
             return string(str(value))
         case bytes() | bytearray() | memoryview():
-            return f"'\\x{bytes(value).hex()}'::bytea"
+            return string("\\x" + bytes(value).hex()) + "::bytea"
         case datetime.datetime():
             kind = "timestamp" if value.tzinfo is None else "timestamptz"
             return f"'{value.isoformat(sep=' ')}'::{kind}"
