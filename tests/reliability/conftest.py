@@ -267,3 +267,26 @@ def durable() -> Iterator[DurableServer]:
             assert session.sql("SHOW synchronous_commit") == [("on",)]
         yield durable
         durable.server.stop()
+
+
+@pytest.fixture(scope="session")
+def furnished(durable: DurableServer, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The project `reliability.depot` on a database of that server, which others are copied from."""
+    with closing(Session(durable.url)) as administration:
+        administration.sql("CREATE DATABASE depot")
+    url = urlsplit(durable.url)._replace(path="/depot").geturl()
+    site = Site(tmp_path_factory.mktemp("depot"), url)
+    site.write("settings.py", "from reliability.depot.settings import *")
+    site.write("manage.py", MANAGE)
+    site.manage("migrate", "--run-syncdb", "-v0")
+    return site
+
+
+@pytest.fixture
+def depot(furnished: Site, durable: DurableServer) -> Site:
+    """That project on a copy of its database, which nobody needs to drop."""
+    name = f"depot_{uuid.uuid4().hex}"
+    with closing(Session(durable.url)) as administration:
+        administration.sql(f"CREATE DATABASE {name} TEMPLATE depot")
+    url = urlsplit(durable.url)._replace(path=f"/{name}").geturl()
+    return Site(furnished.directory, url)

@@ -151,12 +151,15 @@ class Writer:
 
     @contextmanager
     def nested_contexts(self) -> Generator[None]:
-        """Three times in four one or two contexts, of which the inner one may win."""
+        """Three times in four one or two contexts, of which the inner one may win.
+
+        One in three is that of many transactions, each of which is to store it anew.
+        """
         with ExitStack() as undo:
             depth = self.rng.randrange(4)
             if depth:
-                program = self._next("program")
-                undo.enter_context(self.context(user=self.number, program=program))
+                more = {} if depth == 1 else {"program": self._next("program")}
+                undo.enter_context(self.context(user=self.number, **more))
             if depth == 3:
                 undo.enter_context(self.context(user=-self.number, why={"nested": ["ä", 1]}))
             yield
