@@ -11,7 +11,7 @@ import pytest
 from django.db.backends.postgresql.psycopg_any import is_psycopg3
 
 from reliability.conftest import Session, new_database
-from reliability.depot import audit
+from reliability.depot.audit import Audit
 
 pytestmark = pytest.mark.slow
 
@@ -169,12 +169,13 @@ def test_each_committed_change_has_one_event_and_nothing_forbidden_got_in(depot,
         record_property(what, count)
     print(json.dumps({"changes": len(log), **done}))
 
+    audit = Audit(log)
     with closing(Session(depot)) as session:
-        assert audit.complaints(log, session.sql) == []
+        assert audit.complaints(session.sql) == []
         for broken, (statement, complaint) in BREAKAGES.items():
             session.sql("BEGIN")
             session.sql(statement)
-            found = audit.complaints(log, session.sql)
+            found = audit.complaints(session.sql)
             assert any(complaint in text for text in found), (broken, found[:5])
             session.sql("ROLLBACK")
 

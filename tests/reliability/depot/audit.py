@@ -1,5 +1,6 @@
 """What the writers say that they have committed, beside what the database has."""
 
+import functools
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -41,56 +42,73 @@ ORPHANS = {
 Run = Callable[[str], list[tuple[Any, ...]]]
 
 
-def complaints(log: Iterable[list[Any]], sql: Run) -> list[str]:
-    """What is wrong; nothing, if each committed change has its one event and no other is there."""
-    found: list[str] = []
-    entries = [*log]
-    for kind in KINDS:
-        mine = [entry for entry in entries if entry[0] == kind]
-        found += _events(kind, mine, sql)
-        found += _rows(kind, mine, sql)
-    for what, query in ORPHANS.items():
-        [(number,)] = sql(query)
-        if number:
-            found.append(f"{number} {what}")
-    return found
+class Audit:
+    """What the writers have logged, ready to be compared.
+
+    Args:
+        log: the entries of all `Writer.log`.
+    """
+
+    def __init__(self, log: Iterable[list[Any]]) -> None:
+        entries = [*log]
+        self._entries = {kind: [entry for entry in entries if entry[0] == kind] for kind in KINDS}
+        # As many events of each key, operation, values and context as changes were committed.
+        self._expected = {
+            kind: Counter(
+                (key, operation, *(values[name] for name in columns), _canonical(context))
+                for _, key, operation, values, context in self._entries[kind]
+                if context is not None
+            )
+            for kind, (_, _, columns) in KINDS.items()
+        }
+
+    def complaints(self, sql: Run) -> list[str]:
+        """What is wrong; nothing, if each committed change has its one event and none is more."""
+        found = [
+            text for kind in KINDS for text in (*self._events(kind, sql), *self._rows(kind, sql))
+        ]
+        for what, query in ORPHANS.items():
+            [(number,)] = sql(query)
+            if number:
+                found.append(f"{number} {what}")
+        return found
+
+    def _events(self, kind: str, sql: Run) -> list[str]:
+        _, events, columns = KINDS[kind]
+        rows = sql(
+            f"SELECT pgh_obj_id, pgh_operation, {', '.join(columns)}, {CONTEXTS[kind]}"
+            f" FROM {events} AS event"
+        )
+        actual = Counter((*row[:-1], _canonical_text(row[-1] or "{}")) for row in rows)
+        expected = self._expected[kind]
+        return [f"{kind}: an event is missing: {entry}" for entry in expected - actual] + [
+            f"{kind}: an event too many: {entry}" for entry in actual - expected
+        ]
+
+    def _rows(self, kind: str, sql: Run) -> list[str]:
+        """The rows that are there are those that were not deleted, as their last events say."""
+        (table, events, columns), entries = KINDS[kind], self._entries[kind]
+        deleted = {key for _, key, operation, *_ in entries if operation == "DELETE"}
+        kept = {key for _, key, *_ in entries} - deleted
+        there = {
+            key: values for key, *values in sql(f"SELECT id, {', '.join(columns)} FROM {table}")
+        }
+        found = [f"{kind} {key} is gone" for key in kept - there.keys()]
+        found += [f"{kind} {key} should not be there" for key in there.keys() - kept]
+        unrecorded = {key for _, key, _, _, context in entries if context is None}
+        last = sql(
+            f"SELECT DISTINCT ON (pgh_obj_id) pgh_obj_id, {', '.join(columns)} FROM {events}"
+            " ORDER BY pgh_obj_id, pgh_id DESC"
+        )
+        for key, *values in last:
+            if key in there and key not in unrecorded and there[key] != values:
+                found.append(f"{kind} {key} is {there[key]}, and its last event says {values}")
+        return found
 
 
-def _events(kind: str, entries: list[list[Any]], sql: Run) -> list[str]:
-    """As many events of each key, operation, values and context as changes were committed."""
-    _, events, columns = KINDS[kind]
-    expected = Counter(
-        (key, operation, *(values[name] for name in columns), _canonical(context))
-        for _, key, operation, values, context in entries
-        if context is not None
-    )
-    rows = sql(
-        f"SELECT pgh_obj_id, pgh_operation, {', '.join(columns)}, {CONTEXTS[kind]}"
-        f" FROM {events} AS event"
-    )
-    actual = Counter((*row[:-1], _canonical(json.loads(row[-1] or "{}"))) for row in rows)
-    return [f"{kind}: an event is missing: {entry}" for entry in expected - actual] + [
-        f"{kind}: an event too many: {entry}" for entry in actual - expected
-    ]
-
-
-def _rows(kind: str, entries: list[list[Any]], sql: Run) -> list[str]:
-    """The rows that are there are those whose last event is no deletion, and look like it."""
-    table, events, columns = KINDS[kind]
-    deleted = {key for _, key, operation, *_ in entries if operation == "DELETE"}
-    kept = {key for _, key, *_ in entries} - deleted
-    there = {key: values for key, *values in sql(f"SELECT id, {', '.join(columns)} FROM {table}")}
-    found = [f"{kind} {key} is gone" for key in kept - there.keys()]
-    found += [f"{kind} {key} should not be there" for key in there.keys() - kept]
-    unrecorded = {key for _, key, _, _, context in entries if context is None}
-    last = sql(
-        f"SELECT DISTINCT ON (pgh_obj_id) pgh_obj_id, {', '.join(columns)} FROM {events}"
-        " ORDER BY pgh_obj_id, pgh_id DESC"
-    )
-    for key, *values in last:
-        if key in there and key not in unrecorded and there[key] != values:
-            found.append(f"{kind} {key} is {there[key]}, and its last event says {values}")
-    return found
+@functools.cache
+def _canonical_text(context: str) -> str:
+    return _canonical(json.loads(context))
 
 
 def _canonical(context: Any) -> str:
