@@ -72,14 +72,14 @@ def site(tmp_path, durable):
     return site
 
 
-def crash_in_the_middle(site, durable, *command):
-    """Run a command, and kill the server when the command has come to the table in the middle."""
+def crash_in_the_middle(site, durable, *command, at=MIDDLE):
+    """Run a command, and kill the server when it has come to a table: that in the middle."""
     with site.background() as manage, closing(Session(site.url)) as writer:
         writer.sql("BEGIN")
-        writer.sql(f"LOCK TABLE {TABLES[MIDDLE]} IN ROW EXCLUSIVE MODE")
+        writer.sql(f"LOCK TABLE {TABLES[at]} IN ROW EXCLUSIVE MODE")
         running = manage(*command)
         _, _, table, _ = writer.someone_blocked()
-        assert table == TABLES[MIDDLE]
+        assert table == TABLES[at]
         durable.crash()
         assert "OperationalError" in running.result(exits=1).stderr
     durable.restart()
@@ -164,8 +164,9 @@ def test_a_migration_that_is_not_atomic_goes_on_after_the_last_whole_operation(s
 def test_an_install_that_was_killed_has_changed_nothing_and_can_be_done_again(site, durable):
     site.models(VERSION_2)
     before, data = site.fingerprint(), rows(site)
-    crash_in_the_middle(site, durable, "pgtrigger", "install")
-    assert site.fingerprint() == before
+    for at in (0, MIDDLE, MODELS - 1):
+        crash_in_the_middle(site, durable, "pgtrigger", "install", at=at)
+        assert site.fingerprint() == before
     site.manage("pgtrigger", "install")
     assert rows(site) == data
     expect_version_2(site)
