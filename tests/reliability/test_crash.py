@@ -172,6 +172,23 @@ def test_an_install_that_was_killed_has_changed_nothing_and_can_be_done_again(si
     expect_version_2(site)
 
 
+@pytest.mark.parametrize(
+    "command", [("migrate", "app"), ("pgtrigger", "install")], ids=["migrate", "install"]
+)
+def test_what_takes_longer_than_the_statement_timeout_changes_nothing(site, command):
+    site.models(VERSION_2)
+    site.manage("makemigrations", "--name", "changes")
+    before = site.fingerprint()
+    with site.session("BEGIN", f"LOCK TABLE {TABLES[MIDDLE]} IN ROW EXCLUSIVE MODE"):
+        result = site.manage(*command, exits=1, PGOPTIONS="-c statement_timeout=1s")
+        assert "canceling statement due to statement timeout" in result.stderr
+        assert site.fingerprint() == before
+        assert site.sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'") == []
+    assert recorded(site) == ["0001_initial"]
+    site.manage(*command)
+    expect_version_2(site)
+
+
 def test_an_uninstall_that_was_killed_has_changed_nothing(site, durable):
     before, data = site.fingerprint(), rows(site)
     crash_in_the_middle(site, durable, "pgtrigger", "uninstall")
