@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from subprocess import CompletedProcess
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,6 +20,7 @@ from contract import driver
 from e2e.conftest import MANAGE, SETTINGS, Project
 from project.connections import connect
 from reliability import child
+from reliability.durable import DurableServer
 
 # Processes of their own that need not import Django again, which would take most of their time.
 FORKS = multiprocessing.get_context("forkserver")
@@ -251,3 +253,40 @@ def new_database(server_url: str, template: str | None = None) -> Iterator[str]:
 def site(tmp_path: Path, empty_database: str) -> Site:
     """A new project with an app ``app`` that has no models yet."""
     return make_site(tmp_path, empty_database)
+
+
+@pytest.fixture(scope="session")
+def durable() -> Iterator[DurableServer]:
+    """A server that may be killed."""
+    # Not below pytest's own directory: every pytest that starts makes that one private again, and
+    # for root the server runs as another user.
+    with TemporaryDirectory(prefix="durable-") as directory:
+        durable = DurableServer(Path(directory))
+        with closing(Session(durable.url)) as session:
+            assert session.sql("SHOW fsync") == [("on",)]
+            assert session.sql("SHOW synchronous_commit") == [("on",)]
+        yield durable
+        durable.server.stop()
+
+
+@pytest.fixture(scope="session")
+def furnished(durable: DurableServer, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """The project `reliability.depot` on a database of that server, which others are copied from."""
+    with closing(Session(durable.url)) as administration:
+        administration.sql("CREATE DATABASE depot")
+    url = urlsplit(durable.url)._replace(path="/depot").geturl()
+    site = Site(tmp_path_factory.mktemp("depot"), url)
+    site.write("settings.py", "from reliability.depot.settings import *")
+    site.write("manage.py", MANAGE)
+    site.manage("migrate", "--run-syncdb", "-v0")
+    return site
+
+
+@pytest.fixture
+def depot(furnished: Site, durable: DurableServer) -> Site:
+    """That project on a copy of its database, which nobody needs to drop."""
+    name = f"depot_{uuid.uuid4().hex}"
+    with closing(Session(durable.url)) as administration:
+        administration.sql(f"CREATE DATABASE {name} TEMPLATE depot")
+    url = urlsplit(durable.url)._replace(path=f"/{name}").geturl()
+    return Site(furnished.directory, url)

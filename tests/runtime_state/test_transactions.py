@@ -425,6 +425,26 @@ def test_a_server_that_goes_away_during_a_write_tells_so(uri):
     assert not ignored()
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE",
+        "/* x */ set local transaction isolation level serializable;",
+        "SET transaction_isolation = 'serializable'",
+    ],
+)
+@pytest.mark.parametrize("reading", [True, False], ids=["schema", "ignore"])
+def test_the_isolation_level_can_be_chosen_within_a_context(uri, statement, reading):
+    """Before the settings are sent, because it has to be the first of its transaction."""
+    context = pgtrigger.schema("public") if reading else pgtrigger.ignore(uri)
+    with context, transaction.atomic():
+        run(statement)
+        assert value("SHOW transaction_isolation") == "serializable"
+        assert ignored() is not reading
+        if reading:
+            assert value("SHOW search_path") == "public"
+
+
 # --- Deferred triggers --------------------------------------------------------------------------
 
 

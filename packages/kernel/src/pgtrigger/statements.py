@@ -137,3 +137,22 @@ def _may_undo(text: str) -> bool:
 
 
 _remembered_undoing = functools.lru_cache(maxsize=256)(_may_undo)
+
+
+# What a transaction is like can be chosen only before its first query.
+_CHOOSES: Final = re.compile(r"SET\s+((SESSION|LOCAL)\s+)?TRANSACTION(_|\b)")
+
+
+def must_come_first(statement: Any, connection: Any) -> bool:
+    """Whether a statement chooses what its transaction is like, so that no query may precede it."""
+    text = text_of(statement, connection)
+    return _remembered_choice(text) if len(text) < _SHORT else _chooses(text)
+
+
+def _chooses(text: str) -> bool:
+    head = _HEAD.match(text)
+    words = ((head and head["words"]) or "").upper()
+    return _CHOOSES.match(words) is not None and _kind(text) is not Kind.SEVERAL
+
+
+_remembered_choice = functools.lru_cache(maxsize=256)(_chooses)

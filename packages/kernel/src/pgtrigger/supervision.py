@@ -33,7 +33,13 @@ from pgtrigger.agreement import (
     write,
 )
 from pgtrigger.errors import sqlstate
-from pgtrigger.statements import Kind, is_plain_read, kind_of, may_undo_settings
+from pgtrigger.statements import (
+    Kind,
+    is_plain_read,
+    kind_of,
+    may_undo_settings,
+    must_come_first,
+)
 from pgtrigger.wanted import Wanted, current
 
 _INVALID_TRANSACTION_TERMINATION: Final = "2D000"
@@ -88,6 +94,8 @@ def supervise(connection: Any, statement: Any, run: Callable[[], Any], cursor: A
         finally:
             agreement.doubt()
     if agreement.is_settled(goal) or not can_be_written(connection):
+        return run()
+    if must_come_first(statement, connection):
         return run()
     if _is_for_writes_only(connection, goal) and is_plain_read(statement, connection):
         return run()

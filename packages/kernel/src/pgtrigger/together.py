@@ -72,21 +72,28 @@ def send(
     def step(statement: Any, *, prepare: Any = None, binary: Any = None) -> Generator[Any, Any]:
         connection = driver.pgconn
         connection.enter_pipeline_mode()
+        results: list[Any] = []
         try:
             connection.send_query_params(command, parameters)
             cursor._execute_send(statement, force_extended=True, binary=binary)
             connection.pipeline_sync()
             yield from psycopg.generators.send(connection)
-            (ours,) = yield from psycopg.generators.fetch_many(connection)
-            theirs = yield from psycopg.generators.fetch_many(connection)
+            results.append((yield from psycopg.generators.fetch_many(connection)))  # ours
+            results.append((yield from psycopg.generators.fetch_many(connection)))  # theirs
             yield from psycopg.generators.fetch_many(connection)  # the synchronisation
+        except psycopg.OperationalError:
+            # A server that ends the connection tells why by the last result that is an error.
+            if fatal := [result for each in results for result in each if _has_failed(result)]:
+                raise _error(driver, fatal[-1]) from None
+            raise
         finally:
             if connection.status == psycopg.pq.ConnStatus.OK:
                 # Interrupted with results under way; psycopg closes such a connection.
                 with contextlib.suppress(psycopg.OperationalError):
                     connection.exit_pipeline_mode()
+        (ours,), theirs = results
         if ours.status != psycopg.pq.ExecStatus.TUPLES_OK:
-            raise psycopg.errors.error_from_result(ours, encoding=driver.info.encoding)
+            raise _error(driver, ours)
         if received is not None:
             row = (ours.get_value(0, column) for column in range(ours.nfields))
             received([_decoded(driver, value or b"") for value in row])
@@ -98,6 +105,15 @@ def send(
         return run()
     finally:
         delattr(cursor, _STEP)
+
+
+def _has_failed(result: Any) -> bool:
+    return bool(result.status == psycopg.pq.ExecStatus.FATAL_ERROR)
+
+
+def _error(driver: Any, result: Any) -> Exception:
+    error: Exception = psycopg.errors.error_from_result(result, encoding=driver.info.encoding)
+    return error
 
 
 def can_commit(driver: Any) -> bool:
