@@ -184,7 +184,7 @@ def many_schemas(scale: Scale, directory: Path) -> Iterator[Line]:
         "install": ("pgtrigger", "install", "--all-schemas", "--jobs", str(JOBS)),
         "install, nothing to do": ("pgtrigger", "install", "--all-schemas", "--jobs", str(JOBS)),
         "ls": ("pgtrigger", "ls", "--all-schemas"),
-        "check": ("check", "--database", "default"),
+        "check": ("pgtrigger", "check", "--all-schemas"),
     }
     seconds: dict[str, list[float]] = {name: [] for name in commands}
     for size in sizes:
