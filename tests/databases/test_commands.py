@@ -477,3 +477,32 @@ def test_triggers_fire_in_each_schema_afterwards(tenants):
             Page.objects.create()
             with pytest.raises(IntegrityError):
                 Page.objects.all().delete()
+
+
+@pytest.mark.slow
+def test_a_hundred_schemas_are_installed_by_jobs_and_taken_up_after_a_failure(
+    database, declare, monkeypatch
+):
+    settings = {**connections.settings["default"], **database.entry()}
+    monkeypatch.setitem(connections.settings, "default", settings)
+    schemas = [f"tenant_{number:03}" for number in range(100)]
+    database.sql(
+        *(
+            f"CREATE SCHEMA {schema} CREATE TABLE press_page"
+            " (id bigserial PRIMARY KEY, title text, body text, seen int)"
+            for schema in schemas
+        )
+    )
+    triggers = [keep(name=f"keep{number}") for number in range(4)]
+    declare(Page, *triggers, keep(name="titled", condition=pgtrigger.Q(old__title="x")))
+    broken = schemas[::10]
+    database.sql(*(f"ALTER TABLE {schema}.press_page DROP COLUMN title" for schema in broken))
+    with pytest.raises(InstallationError, match=r"^10 of 100 places failed"):
+        command("install", "--all-schemas", "--jobs", "3")
+    assert len(database.triggers()) == 90 * 5
+    database.sql(*(f"ALTER TABLE {schema}.press_page ADD title text" for schema in broken))
+    with statements() as run:
+        command("install", "--all-schemas", "--jobs", "3")
+        command("check", "--all-schemas")
+    assert run == []  # in the caller's connection: what is left is done by the jobs
+    assert len(database.triggers()) == len(database.functions()) == 100 * 5
