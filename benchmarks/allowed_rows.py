@@ -64,7 +64,7 @@ def run(scale: Scale) -> Iterator[Line]:
 
 def row_level(scale: Scale, rules: dict[str, Rule], change: str = STAYS) -> Iterator[Line]:
     """Compare the contenders of each rule, on updates that it allows."""
-    rows = scale.pick(100_000, 2_000)
+    rows = scale.pick(50_000, 2_000, 100_000)
     reconnect()
     tables = {("", "none"): Table("allow_none", rows).create()}
     for number, (name, rule) in enumerate(rules.items()):
@@ -78,7 +78,7 @@ def row_level(scale: Scale, rules: dict[str, Rule], change: str = STAYS) -> Iter
         clock.time(lambda: execute(tables[key].update(change=change)), samples)
 
     # What a WHEN clause costs is little beside the update, so it takes more rounds to see.
-    samples = rounds(tables, scale.pick(41, 2), work)
+    samples = rounds(tables, scale.pick(25, 2, 41), work)
     for name, contender in tables:
         if contender in ("none", HAND):
             continue
@@ -97,7 +97,7 @@ def row_level(scale: Scale, rules: dict[str, Rule], change: str = STAYS) -> Iter
 SUBJECT = Subject(
     title="Rows that Protect and ReadOnly allow",
     about="""
-An `UPDATE` of 100,000 rows of which the rule refuses none. At row level both rules are a `WHEN`
+An `UPDATE` of 50,000 rows of which the rule refuses none. At row level both rules are a `WHEN`
 clause, which Postgres evaluates for each row without calling a function. [FSM](fsm.md) has a page
 of its own, and so has [statement level](statement_level.md).
 """,

@@ -26,14 +26,15 @@ def interpreter_with(requirement: str) -> Path | None:
     if not (home / "complete").exists():
         # Under another name until it is there, because several runs may make it at once.
         made = Path(tempfile.mkdtemp(prefix=f"{key}-", dir=kept))
-        uv = shutil.which("uv") or f"{sys.executable} -m uv"
-        make = ["venv", "--quiet", "--relocatable", "--python", sys.executable, str(made)]
         inside = str(made / "bin" / "python")
-        install = ["pip", "install", "--quiet", "--python", inside, requirement, *same]
+        if uv := shutil.which("uv"):
+            make = [uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(made)]
+            install = [uv, "pip", "install", "--quiet", "--python", inside, requirement, *same]
+        else:
+            make = [sys.executable, "-m", "venv", str(made)]
+            install = [inside, "-m", "pip", "install", "--quiet", requirement, *same]
         for arguments in (make, install):
-            done = subprocess.run(
-                [*uv.split(), *arguments], stderr=subprocess.PIPE, text=True, check=False
-            )
+            done = subprocess.run(arguments, stderr=subprocess.PIPE, text=True, check=False)
             if done.returncode:
                 print(f"{' '.join(arguments)}: {done.stderr}", file=sys.stderr)
                 shutil.rmtree(made)

@@ -101,7 +101,7 @@ def machine_model(table: Table) -> Any:
 SUBJECT = Subject(
     title="State machines",
     about="""
-An `UPDATE` of 100,000 rows that changes the state of each along an open transition, and one that
+An `UPDATE` of 50,000 rows that changes the state of each along an open transition, and one that
 leaves the states as they are, with the rule at row level; then the same at statement level. Last,
 one object after the other in Python, by `make_transition` of pgtrigger and by a decorated method
 of django-fsm with `save()`. django-fsm checks in Python alone and puts nothing into the database;

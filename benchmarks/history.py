@@ -80,8 +80,8 @@ def run(scale: Scale) -> Iterator[Finding]:
     reconnect()
     # How many rounds; of large statements the warm-up counts too.
     sizes = scale.pick(
-        {10_000: 7, 30_000: 3, 100_000: 1},
-        {500: 1, 1_000: 1, 2_000: 1},
+        {5_000: 5, 20_000: 2, 80_000: 1},
+        {250: 0, 500: 0, 1_000: 0},
         {20_000: 7, FLIGHTS: 1, 1_000_000: 0},
     )
     load_source(max(sizes))

@@ -83,7 +83,7 @@ class Contender:
 
 def run(scale: Scale) -> Iterator[Line]:
     connection.close()
-    statements = scale.pick(300, 20)
+    statements = scale.pick(100, 10, 300)
     peer = peer_environment(PEER)
     with ExitStack() as stack:
         ours = stack.enter_context(Contender(sys.executable, "ignore_ours", statements, True))
@@ -91,7 +91,7 @@ def run(scale: Scale) -> Iterator[Line]:
         if peer is not None:
             theirs = Contender(peer, "ignore_theirs", statements, False)
             both.append(stack.enter_context(theirs))
-        for turn in range(scale.pick(25, 1) + 1):
+        for turn in range(scale.pick(15, 1, 25) + 1):
             for contender in both if turn % 2 else reversed(both):
                 contender.round(counts=turn > 0)
         for case in BARS:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from lines import NOTABLE, OURS, Line
 from peers import PEERS
 from results import Result
-from subject import Subject, Table
+from subject import Subject
 
 GENERATED = "<!-- written by `hatch run bench`; what is written here by hand gets lost -->"
 EXPLAINED = {
@@ -25,7 +25,8 @@ def page(subject: Subject, result: Result, plots: Sequence[str]) -> str:
     """
     parts = [f"# {subject.title}", GENERATED, subject.about.strip()]
     parts.append(
-        f"Measured: {subject.unit}. Contenders: {_listed(subject.contenders)}. Bar: {subject.bar}."
+        f"Measured: {subject.unit}. Contenders: {', '.join(subject.contenders)}. "
+        f"Bar: {subject.bar}."
     )
     parts.append(f"```console\n{result.command}\n```")
     parts.append(origin(result))
@@ -124,7 +125,7 @@ def figure(number: float | None, kind: str = "ratio") -> str:
     if kind == "count":
         return f"{number:,.0f}"
     if kind == "more":
-        return f"{number:+,.0f}"
+        return f"{number:+,.0f}" if number else "0"
     return f"{number:.2f}" if abs(number) >= 0.1 else f"{number:.2g}"
 
 
@@ -221,10 +222,3 @@ def _by(results: dict[str, Result], key: object) -> dict[str, list[str]]:
     for name, result in results.items():
         grouped.setdefault(key(result), []).append(name)
     return grouped
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names)
-
-
-__all__ = ["FIGURES", "Table", "index", "page", "peers_ahead", "row", "table"]

@@ -21,7 +21,7 @@ APPS = {"install": ["pgtrigger"], "safedelete": ["safedelete"]}
 ROUNDS = 5
 
 
-def configure(apps: list[str]) -> None:
+def configure(apps: list[str], **more: str) -> None:
     """Django, on the database of the benchmarks."""
     names = {"NAME": "DATABASE", "HOST": "HOST", "USER": "USER", "PASSWORD": "PASSWORD"}
     names |= {"PORT": "PORT"}
@@ -30,6 +30,7 @@ def configure(apps: list[str]) -> None:
         DATABASES={"default": {"ENGINE": "django.db.backends.postgresql", **database}},
         INSTALLED_APPS=apps,
         USE_TZ=True,
+        **more,
     )
 
 

@@ -32,15 +32,19 @@ def peer_version(peer: str) -> str | None:
     return subprocess.check_output([str(python), "-c", program], text=True).strip()
 
 
+def database_variables() -> dict[str, str]:
+    """The database of the benchmarks, as `peer.configure` reads it."""
+    settings = connection.settings_dict
+    names = {"NAME": "DATABASE", "HOST": "HOST", "USER": "USER", "PASSWORD": "PASSWORD"}
+    names |= {"PORT": "PORT"}
+    return {f"PEER_{name}": str(settings[key] or "") for key, name in names.items()}
+
+
 def run_peer(peer: str, *arguments: str, script: str = "peer.py") -> str:
     """Run a script there, on the database of the benchmarks; what it prints."""
-    settings = connection.settings_dict
-    given = {"PEER_DATABASE": settings["NAME"], "PEER_HOST": settings["HOST"]}
-    given |= {"PEER_USER": settings["USER"], "PEER_PASSWORD": settings["PASSWORD"]}
-    given |= {"PEER_PORT": str(settings["PORT"] or "")}
     result = subprocess.run(
         [str(peer_environment(peer)), str(Path(__file__).with_name(script)), *arguments],
-        env={**clean_environment(), **given},
+        env={**clean_environment(), **database_variables()},
         capture_output=True,
         text=True,
         check=False,

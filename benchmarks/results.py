@@ -20,6 +20,7 @@ class Result:
         seconds: how long it took.
         machine: processors, their name, the system, and the load when it began.
         versions: of Python, Django, psycopg, PostgreSQL and of each contender.
+        contenders: who was to be measured.
         quick: whether sizes were too small for the figures to mean anything.
     """
 
@@ -29,6 +30,7 @@ class Result:
     seconds: float
     machine: str
     versions: Mapping[str, str]
+    contenders: Sequence[str]
     quick: bool = False
     lines: Sequence[Line] = ()
     tables: Sequence[Table] = ()

@@ -55,7 +55,7 @@ def tables_of(rows: int) -> dict[tuple[str, str], Table]:
 
 
 def run(scale: Scale) -> Iterator[Line]:
-    rows = scale.pick(100_000, 2_000)
+    rows = scale.pick(50_000, 2_000, 100_000)
     reconnect()
     tables = tables_of(rows)
     for state, ignored_before in (("new session", False), ("after an ignore", True)):
@@ -66,7 +66,7 @@ def run(scale: Scale) -> Iterator[Line]:
             tables[key].vacuum()
             clock.time(lambda: execute(tables[key].update()), samples)
 
-        samples = rounds(tables, scale.pick(21, 2), work)
+        samples = rounds(tables, scale.pick(11, 2, 21), work)
         for case, contender in tables:
             if contender in ("none", HAND):
                 continue
@@ -86,7 +86,7 @@ def run(scale: Scale) -> Iterator[Line]:
 SUBJECT = Subject(
     title="A row trigger",
     about="""
-An `UPDATE` of 100,000 rows, with a trigger that counts a version up. It is declared with
+An `UPDATE` of 50,000 rows, with a trigger that counts a version up. It is declared with
 pgtrigger, declared with django-pgtrigger by the same text, and written by hand. What is compared
 is what each adds to the same update of a table without a trigger. It is measured in a new
 session, and in one in which something was ignored before: the setting is then known to the

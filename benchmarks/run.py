@@ -64,7 +64,6 @@ def command(options: argparse.Namespace, name: str) -> str:
 def measure(options: argparse.Namespace, name: str, subject: Subject, console: Console) -> Result:
     from django.db import connection  # noqa: PLC0415  # it wants the settings
 
-    begin = time.monotonic()
     result = Result(
         subject=name,
         command=command(options, name),
@@ -72,6 +71,7 @@ def measure(options: argparse.Namespace, name: str, subject: Subject, console: C
         seconds=0,
         machine=machine(),
         versions=versions(connection, subject.contenders),
+        contenders=subject.contenders,
         quick=options.quick,
     )
     begin = time.monotonic()

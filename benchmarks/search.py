@@ -92,7 +92,7 @@ PAIRS = [
 def run(scale: Scale) -> Iterator[Line]:
     reconnect()
     for words in scale.pick((5, 50, 500), (5,)):
-        rows = scale.pick(100_000 // words, 200)
+        rows = scale.pick(50_000 // words, 200, 100_000 // words)
         yield from inserts(scale, words, rows)
     yield from updates(scale, words, rows)
 
@@ -135,7 +135,7 @@ def inserts(scale: Scale, words: int, rows: int) -> Iterator[Line]:
         execute(f"TRUNCATE {tables[name]}")
         clock.time(lambda: fill(tables[name]), samples)
 
-    samples = rounds(tables, scale.pick(13, 2), work)
+    samples = rounds(tables, scale.pick(9, 2, 21), work)
     for hand, name in PAIRS:
         if name in samples:
             case = f"insert, {5 + words} words, {hand.removeprefix('hand, ')}"
@@ -160,7 +160,7 @@ def updates(scale: Scale, words: int, rows: int) -> Iterator[Line]:
         execute(f"VACUUM {tables[name]}")
         clock.time(lambda: execute(f"UPDATE {tables[name]} SET views = views + 1"), samples)
 
-    samples = rounds(tables, scale.pick(41, 2), work)
+    samples = rounds(tables, scale.pick(25, 2, 41), work)
     case = f"update of another column, {5 + words} words"
     yield added(case, samples, "hand, plpgsql", "ours", rows=rows, bar=ALLOWED_BAR)
     if PEER in samples:

@@ -47,7 +47,7 @@ def tables_of(rows: int) -> dict[str, Table]:
 
 
 def run(scale: Scale) -> Iterator[Finding]:
-    rows = scale.pick(100_000, 2_000)
+    rows = scale.pick(50_000, 2_000, 100_000)
     reconnect()
     tables = tables_of(rows)
     reconnect()
@@ -62,7 +62,7 @@ def run(scale: Scale) -> Iterator[Finding]:
         clock.time(lambda: execute(f"DELETE FROM public.{table.name}"), samples)
         execute("ROLLBACK", "SET search_path = DEFAULT")
 
-    samples = rounds(variants, scale.pick(11, 2), work)
+    samples = rounds(variants, scale.pick(9, 2, 15), work)
     case = f"{rows:,} rows"
     yield added(case, samples, HAND, OURS, rows=rows, bar=BAR)
     if PGTRIGGER in samples:
@@ -106,7 +106,7 @@ def beside_safedelete(scale: Scale) -> Line:
 SUBJECT = Subject(
     title="Soft delete",
     about="""
-A `DELETE` of 100,000 rows that a trigger turns into updates, in a transaction that is rolled
+A `DELETE` of 50,000 rows that a trigger turns into updates, in a transaction that is rolled
 back. What is compared is what each trigger adds to a `DELETE` that really deletes. A session with
 an empty search path, as careful roles have it, is measured without a bar. *Some rows*: the
 trigger has a condition that holds for every other row.

@@ -25,8 +25,8 @@ Shape = tuple[str, int, int]
 
 
 def run(scale: Scale) -> Iterator[Finding]:
-    sizes = scale.pick((250, 500, 1_000, 2_000, 4_000, 8_000), (40, 80))
-    number = scale.pick(7, 0)
+    sizes = scale.pick((250, 1_000, 2_000, 8_000), (20, 40), (250, 500, 1_000, 2_000, 4_000, 8_000))
+    number = scale.pick(3, 0, 11)
     # One name on all models was slow once: every insert computed an index anew.
     one_name = max(sizes) // TRIGGERS_OF_A_MODEL
     shapes: list[Shape] = [
