@@ -6,7 +6,7 @@ from typing import NamedTuple
 from django.db import connection
 from lines import HAND, OURS, Line, added
 from measure import Clock, Samples, Scale, rounds
-from peers import peer_environment
+from peers import install, peer_environment
 from session import execute, reconnect
 from subject import Subject
 from tables import Table
@@ -31,14 +31,15 @@ class Rule(NamedTuple):
     body: str
     peer: bool = True
 
-    def tables(self, rows: int, prefix: str) -> dict[str, Table]:
-        """A table for each contender."""
+    def tables(self, rows: int, prefix: str, of_peer: dict[str, str]) -> dict[str, Table]:
+        """A table for each contender; what the peer is to install is put into ``of_peer``."""
         made = {
             HAND: Table(f"{prefix}_hand", rows).create().by_hand(self.clauses, self.body),
             OURS: Table(f"{prefix}_ours", rows).create().by_us(self.declaration),
         }
         if self.peer and peer_environment(PEER) is not None:
-            made[PEER] = Table(f"{prefix}_peer", rows).create().by_peer(self.declaration)
+            made[PEER] = Table(f"{prefix}_peer", rows).create()
+            of_peer[made[PEER].name] = self.declaration
         return made
 
 
@@ -66,10 +67,12 @@ def row_level(scale: Scale, rules: dict[str, Rule], change: str = STAYS) -> Iter
     """Compare the contenders of each rule, on updates that it allows."""
     rows = scale.pick(50_000, 2_000, 100_000)
     reconnect()
+    of_peer: dict[str, str] = {}
     tables = {("", "none"): Table("allow_none", rows).create()}
     for number, (name, rule) in enumerate(rules.items()):
-        made = rule.tables(rows, f"allow_{number}")
+        made = rule.tables(rows, f"allow_{number}", of_peer)
         tables |= {(name, contender): table for contender, table in made.items()}
+    install(PEER, of_peer)
     reconnect()
     clock = Clock(connection)
 

@@ -21,7 +21,6 @@ from tables import Table
 
 PEER = "django-pgtrigger"
 WORKER = Path(__file__).with_name("lock_worker.py")
-TIMEOUT = "200ms"
 # A reader needs this one; so does whoever looks at the table's definition.
 OF_READERS = "AccessShareLock"
 PROBES = {
@@ -35,11 +34,11 @@ INSTALLER = "an install on another table"
 class Worker:
     """A session that changes triggers with one of the packages."""
 
-    def __init__(self, contender: str) -> None:
+    def __init__(self, contender: str, timeout: str) -> None:
         ours = contender == OURS
         python = sys.executable if ours else str(peer_environment(contender))
         self._process = subprocess.Popen(
-            [python, str(WORKER), TIMEOUT],
+            [python, str(WORKER), timeout],
             env={**clean_environment(), **database_variables()},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -77,15 +76,21 @@ class Seen(NamedTuple):
 
 
 def run(scale: Scale) -> Iterator[Finding]:
-    del scale  # nothing here has a size
+    timeout = scale.pick("200ms", "50ms")
+    packages = (OURS,) if peer_environment(PEER) is None else (OURS, PEER)
     seen: dict[tuple[str, str], Seen] = {}
-    for name, change in CHANGES.items():
-        prepare(change.hand_before)
-        seen[name, HAND] = by_hand(change)
-    for contender in (OURS,) if peer_environment(PEER) is None else (OURS, PEER):
-        with Worker(contender) as changing, Worker(contender) as another:
+    with ExitStack() as stack:
+        # All are started before the first is asked, and start meanwhile.
+        workers = {
+            contender: [stack.enter_context(Worker(contender, timeout)) for _ in range(2)]
+            for contender in packages
+        }
+        for name, change in CHANGES.items():
+            prepare(change.hand_before)
+            seen[name, HAND] = by_hand(change, timeout)
+        for contender in packages:
             for name, change in CHANGES.items():
-                seen[name, contender] = by_package(change, changing, another)
+                seen[name, contender] = by_package(change, *workers[contender], timeout)
     execute(*(f"DROP TABLE {table} CASCADE" for table in (CHANGED, OTHER)))
     for (name, contender), found in seen.items():
         if contender == OURS:
@@ -137,14 +142,14 @@ def prepare(statements: list[str]) -> None:
     execute("DROP FUNCTION IF EXISTS by_hand_lock", *statements)
 
 
-def by_hand(change: Change) -> Seen:
+def by_hand(change: Change, timeout: str) -> Seen:
     if change.disabled:
         execute(SWITCH.format("DISABLE"))
-    with session() as changing, session(lock_timeout=TIMEOUT) as another:
+    with session() as changing, session(lock_timeout=timeout) as another:
         changing.execute("BEGIN")
         for statement in change.hand:
             changing.execute(statement)
-        seen = look(changing.info.backend_pid)
+        seen = look(changing.info.backend_pid, timeout)
         another.execute("BEGIN")
         if waits(another, *OTHER_BY_HAND):
             seen.waiting.append(INSTALLER)
@@ -153,14 +158,14 @@ def by_hand(change: Change) -> Seen:
     return seen
 
 
-def by_package(change: Change, changing: Worker, another: Worker) -> Seen:
+def by_package(change: Change, changing: Worker, another: Worker, timeout: str) -> Seen:
     prepare([])
     if change.before is not None:
         done = ["install", "disable"] if change.disabled else ["install"]
         for action in done:
             changing.ask("commit", action=action, table=CHANGED, declaration=change.before)
     order = {"action": change.action, "table": CHANGED, "declaration": change.after}
-    seen = look(changing.ask("change", **order)["pid"])
+    seen = look(changing.ask("change", **order)["pid"], timeout)
     tried = another.ask("try", action="install", table=OTHER, declaration=declaration())
     if tried["waits"]:
         seen.waiting.append(INSTALLER)
@@ -168,7 +173,7 @@ def by_package(change: Change, changing: Worker, another: Worker) -> Seen:
     return seen
 
 
-def look(pid: int) -> Seen:
+def look(pid: int, timeout: str) -> Seen:
     """What the session with this pid has locked, and who of PROBES waits for it."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -177,7 +182,7 @@ def look(pid: int) -> Seen:
             [pid, CHANGED, OF_READERS],
         )
         locks = [mode for (mode,) in cursor.fetchall()]
-    with session(lock_timeout=TIMEOUT) as trying:
+    with session(lock_timeout=timeout) as trying:
         waiting = [name for name, statement in PROBES.items() if waits(trying, statement)]
     return Seen(locks, waiting)
 

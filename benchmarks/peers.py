@@ -56,5 +56,6 @@ def run_peer(peer: str, *arguments: str, script: str = "peer.py") -> str:
 
 
 def install(peer: str, declarations: dict[str, str]) -> None:
-    """Install triggers, written as for us, on tables made by `tables.Table`."""
-    run_peer(peer, "install", json.dumps(declarations))
+    """Install triggers on tables made by `tables.Table`; they are written as for us."""
+    if declarations:
+        run_peer(peer, "install", json.dumps(declarations))

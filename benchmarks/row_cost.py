@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from django.db import connection
 from lines import HAND, OURS, Line, added
 from measure import Clock, Samples, Scale, rounds
-from peers import peer_environment
+from peers import install, peer_environment
 from session import execute, reconnect
 from subject import Subject
 from tables import Table
@@ -44,13 +44,16 @@ def tables_of(rows: int) -> dict[tuple[str, str], Table]:
         return Table(f"row_{len(made)}", rows).create()
 
     made: dict[tuple[str, str], Table] = {}
+    of_peer: dict[str, str] = {}
     made["", "none"] = new()
     for case, (more, clauses) in CASES.items():
         made[case, HAND] = new().by_hand(clauses, BODY)
         made[case, OURS] = new().by_us(declaration(more))
         if peer_environment(PEER) is not None:
-            made[case, PEER] = new().by_peer(declaration(more))
+            made[case, PEER] = new()
+            of_peer[made[case, PEER].name] = declaration(more)
     made[UNGUARDED, OURS] = new().by_us(declaration(", ignorable=False"))
+    install(PEER, of_peer)
     return made
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from django.db import connection
 from lines import HAND, OURS, Line, added, relative
 from measure import Clock, Samples, Scale, rounds
-from peers import peer_environment, run_peer
+from peers import install, peer_environment, run_peer
 from session import execute, reconnect
 from subject import Finding, Subject
 from tables import Table, declared
@@ -42,7 +42,8 @@ def tables_of(rows: int) -> dict[str, Table]:
     made["ours, some rows"] = new().by_us(ours(f', condition=pgtrigger.Condition("{SOME}")'))
     made["hand, some rows"] = by_hand(new(), f"WHEN ({SOME})")
     if peer_environment(PGTRIGGER) is not None:
-        made[PGTRIGGER] = new().by_peer(SIMPLE)
+        made[PGTRIGGER] = new()
+        install(PGTRIGGER, {made[PGTRIGGER].name: SIMPLE})
     return made
 
 

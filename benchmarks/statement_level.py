@@ -7,7 +7,7 @@ from django.db import connection
 from django.db.utils import OperationalError
 from lines import HAND, NONE, OURS, added, exponent, grown, growth, relative
 from measure import Clock, Samples, Scale, rounds
-from peers import peer_environment
+from peers import install, peer_environment
 from session import execute, reconnect
 from subject import Chart, Finding, Subject
 from tables import Table
@@ -104,7 +104,10 @@ def measure(
 ) -> dict[str, Samples]:
     """The samples of these contenders, of the trigger by hand, and of none."""
     reconnect()
-    tables = {"none": Table("statement_none", rows).create(), **rule.tables(rows, "statement")}
+    of_peer: dict[str, str] = {}
+    tables = {"none": Table("statement_none", rows).create()}
+    tables |= rule.tables(rows, "statement", of_peer)
+    install(PEER, of_peer)
 
     def work(name: str, samples: Samples) -> None:
         table = tables[name.removesuffix(AFTER_ONE)]

@@ -5,7 +5,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import models
-from peers import install
 from session import execute
 
 import pgtrigger
@@ -49,11 +48,6 @@ class Table:
         """Put a declared trigger on it."""
         trigger = declared(declaration) if isinstance(declaration, str) else declaration
         trigger.install(self.model())
-        return self
-
-    def by_peer(self, declaration: str, peer: str = "django-pgtrigger") -> "Table":
-        """Put the same declaration on it, as another package installs it."""
-        install(peer, {self.name: declaration})
         return self
 
     def model(self) -> Any:
