@@ -10,9 +10,13 @@ from peers import PEERS, peer_version
 
 
 def machine() -> str:
-    """Processors, system, and how busy it was."""
-    load = f", load {os.getloadavg()[0]:.1f} when it began" if hasattr(os, "getloadavg") else ""
-    return f"{os.cpu_count()} processors, {processor()}, {platform.platform()}{load}"
+    """Processors and system."""
+    return f"{os.cpu_count()} processors, {processor()}, {platform.platform()}"
+
+
+def load() -> str:
+    """How many processes wanted a processor in the last minute; empty where nobody counts."""
+    return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
 
 
 def processor() -> str:

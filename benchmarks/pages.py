@@ -45,20 +45,18 @@ def page(subject: Subject, result: Result, plots: Sequence[str]) -> str:
 def index(subjects: dict[str, Subject], results: dict[str, Result]) -> str:
     """The page in front of the others."""
     parts = ["# Benchmarks", GENERATED, INTRODUCTION.strip(), "## Machine and versions"]
-    for origin_, names in _by(results, lambda result: f"{result.date}. {result.machine}").items():
-        parts.append(f"{origin_}: {', '.join(names)}.")
-    for spoken, names in _by(results, lambda result: _versions(result, packages=False)).items():
-        parts.append(f"{spoken}: {', '.join(names)}.")
+    for said, names in _by(results, _where).items():
+        parts.append(f"{said}: {', '.join(names)}.")
     parts.append(_packages(results))
     parts += ["## Bars", "Counted over the lines of each page that have a bar.", _bars(results)]
     missed = [
-        (f"[{subjects[name].title}]({name}.md)", *row(line)[:5], *row(line)[7:9])
+        (f"[{subjects[name].title}]({name}.md)", *(row(line)[n] for n in SHORT))
         for name, result in results.items()
         for line in result.lines
         if line.verdict not in {"", "met"}
     ]
     if missed:
-        headings = ["page", *FIGURES[:5], *FIGURES[7:9]]
+        headings = ["page", *(FIGURES[n] for n in SHORT)]
         parts += ["Not met, or not clear:", table(headings, missed)]
     ahead = [
         (f"[{subjects[name].title}]({name}.md)", *words)
@@ -101,6 +99,8 @@ FIGURES = (
     "case", "beside", "it takes", "contender", "takes", "ratio", "middle half", "best",
     "bar", "verdict", "note",
 )  # fmt: skip
+# Of these: case, beside, ratio, best, bar, verdict.
+SHORT = (0, 1, 5, 7, 8, 9)
 
 
 def row(line: Line) -> list[str]:
@@ -152,8 +152,11 @@ def legend(lines: Sequence[Line]) -> list[str]:
 
 def origin(result: Result) -> str:
     """When, where and with what."""
-    seconds = f"{result.seconds:,.0f} s"
-    return f"{result.date}, in {seconds}, on {result.machine}. {_versions(result, packages=True)}."
+    busy = f", whose load was {result.load} when it began" if result.load else ""
+    return (
+        f"{result.date}, in {result.seconds:,.0f} s, on {result.machine}{busy}. "
+        f"{_versions(result, packages=True)}."
+    )
 
 
 def behind(subject: Subject, result: Result) -> list[str]:
@@ -200,6 +203,10 @@ def _versions(result: Result, *, packages: bool) -> str:
     )
 
 
+def _where(result: Result) -> str:
+    return f"{result.machine}, {_versions(result, packages=False)}"
+
+
 def _packages(results: dict[str, Result]) -> str:
     known = {name: result.versions[name] for result in results.values() for name in result.versions}
     names = ("pgtrigger", *PEERS)
@@ -212,8 +219,9 @@ def _bars(results: dict[str, Result]) -> str:
         verdicts = [line.verdict for line in result.lines]
         counts = [str(verdicts.count(each) or "") for each in EXPLAINED]
         trial = " (trial run)" if result.quick else ""
-        rows.append([f"[{name}]({name}.md){trial}", *counts, f"{result.seconds:,.0f} s"])
-    return table(["subject", *EXPLAINED, "measured in"], rows)
+        seconds = f"{result.seconds:,.0f} s"
+        rows.append([f"[{name}]({name}.md){trial}", *counts, result.date, seconds, result.load])
+    return table(["subject", *EXPLAINED, "measured", "in", "load"], rows)
 
 
 def _by(results: dict[str, Result], key: object) -> dict[str, list[str]]:

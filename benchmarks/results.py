@@ -18,9 +18,10 @@ class Result:
         command: what measured it.
         date: when it began, in UTC.
         seconds: how long it took.
-        machine: processors, their name, the system, and the load when it began.
+        machine: processors, their name, the system.
         versions: of Python, Django, psycopg, PostgreSQL and of each contender.
         contenders: who was to be measured.
+        load: of the machine, when it began.
         quick: whether sizes were too small for the figures to mean anything.
     """
 
@@ -31,6 +32,7 @@ class Result:
     machine: str
     versions: Mapping[str, str]
     contenders: Sequence[str]
+    load: str = ""
     quick: bool = False
     lines: Sequence[Line] = ()
     tables: Sequence[Table] = ()

@@ -23,14 +23,14 @@ from pathlib import Path
 
 import django
 from django.conf import settings
-from machine import machine, versions
+from machine import load, machine, versions
 from measure import Scale
 from pages import FIGURES, index, page, row
 from results import Result, read, write
 from rich.console import Console
 from rich.table import Table
 from subject import Subject
-from subjects import NAMES, load
+from subjects import NAMES, subject_of
 
 from pgtrigger.testing import database_settings, postgres
 
@@ -70,6 +70,7 @@ def measure(options: argparse.Namespace, name: str, subject: Subject, console: C
         date=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
         seconds=0,
         machine=machine(),
+        load=load(),
         versions=versions(connection, subject.contenders),
         contenders=subject.contenders,
         quick=options.quick,
@@ -101,7 +102,7 @@ def render(directory: Path, only: list[str]) -> None:
 
     files = {name: directory / "results" / f"{name}.json" for name in NAMES}
     results = {name: read(file) for name, file in files.items() if file.exists()}
-    subjects = {name: load(name) for name in results}
+    subjects = {name: subject_of(name) for name in results}
     for name in only:
         if name in results:
             plots = [file.name for file in draw(results[name], directory)]
@@ -151,11 +152,11 @@ def main() -> int:
     with postgres() as server:
         configure(server.url)
         with database_of_its_own():
-            console.print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine()}")
+            console.print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine()}, load {load()}")
             if options.quick:
                 console.print("A trial run: sizes are small and these figures mean nothing.")
             for name in names:
-                result = measure(options, name, load(name), console)
+                result = measure(options, name, subject_of(name), console)
                 known = ", ".join(f"{each} {number}" for each, number in result.versions.items())
                 console.print(f"{known}\n")
                 if writes:

@@ -21,7 +21,7 @@ NAMES = (
 )
 
 
-def load(name: str) -> Subject:
+def subject_of(name: str) -> Subject:
     """The subject of this name. Its module wants Django's settings, and apps that are ready."""
     subject = importlib.import_module(name).SUBJECT
     assert isinstance(subject, Subject)

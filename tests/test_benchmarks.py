@@ -73,6 +73,7 @@ def a_result():
         "date": "2024-02-03 04:05 UTC",
         "seconds": 6.0,
         "machine": "2 processors, of sand",
+        "load": "2.5",
         "versions": {"Python": "3.99", "django-pgtrigger": "4.99"},
         "contenders": ["by hand", "pgtrigger", "django-pgtrigger"],
         "lines": [
@@ -151,7 +152,7 @@ def test_an_unknown_subject_is_refused_with_the_names_of_those_there_are(server)
 def test_a_page_has_the_command_the_origin_and_the_verdicts(rendered):
     page = rendered["row_cost.md"].decode()
     assert "```console\nhatch run bench row_cost\n```" in page
-    assert "2024-02-03 04:05 UTC, in 6 s, on 2 processors, of sand." in page
+    assert "2024-02-03 04:05 UTC, in 6 s, on 2 processors, of sand, whose load was 2.5 when" in page
     assert "Python 3.99, django-pgtrigger 4.99." in page
     for verdict in ("| **MISSED** |", "| met |"):
         assert page.count(verdict) == 1, verdict
@@ -165,10 +166,13 @@ def test_a_page_has_the_command_the_origin_and_the_verdicts(rendered):
 
 def test_the_first_page_counts_verdicts_and_names_what_is_not_met(rendered):
     page = rendered["index.md"].decode()
-    assert "| [row_cost](row_cost.md) | 1 | 1 | 2 | 6 s |" in page
-    assert "| [A row trigger](row_cost.md) | rows | by hand |" in page
+    assert "| [row_cost](row_cost.md) | 1 | 1 | 2 | 2024-02-03 04:05 UTC | 6 s | 2.5 |" in page
+    assert (
+        "| [A row trigger](row_cost.md) | rows | by hand | 2.00 | 2.00 | 1.15 | **MISSED** |"
+        in page
+    )
     assert "| [A row trigger](row_cost.md) | rows | django-pgtrigger | 2.00 times |" in page
-    assert "2024-02-03 04:05 UTC. 2 processors, of sand: row_cost." in page
+    assert "2 processors, of sand, Python 3.99: row_cost." in page
 
 
 def test_the_same_result_is_rendered_to_the_same_bytes(rendered, tmp_path):
