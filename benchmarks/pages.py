@@ -1,6 +1,6 @@
 """Results as pages of the documentation."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from lines import NOTABLE, OURS, Line
 from peers import PEERS
@@ -48,10 +48,15 @@ def index(subjects: dict[str, Subject], results: dict[str, Result]) -> str:
     for said, names in _by(results, _where).items():
         parts.append(f"{said}: {', '.join(names)}.")
     parts.append(_packages(results))
-    parts += ["## Bars", "Counted over the lines of each page that have a bar.", _bars(results)]
+    parts += [
+        "## Bars",
+        "Counted over the lines that have a bar. Trial runs do not count.",
+        _bars(results),
+    ]
+    counted = {name: result for name, result in results.items() if not result.quick}
     missed = [
         (f"[{subjects[name].title}]({name}.md)", *(row(line)[n] for n in SHORT))
-        for name, result in results.items()
+        for name, result in counted.items()
         for line in result.lines
         if line.verdict not in {"", "met"}
     ]
@@ -60,7 +65,7 @@ def index(subjects: dict[str, Subject], results: dict[str, Result]) -> str:
         parts += ["Not met, or not clear:", table(headings, missed)]
     ahead = [
         (f"[{subjects[name].title}]({name}.md)", *words)
-        for name, result in results.items()
+        for name, result in counted.items()
         for words in peers_ahead(result)
     ]
     parts.append("## Where a peer is ahead")
@@ -217,15 +222,15 @@ def _bars(results: dict[str, Result]) -> str:
     rows = []
     for name, result in results.items():
         verdicts = [line.verdict for line in result.lines]
-        counts = [str(verdicts.count(each) or "") for each in EXPLAINED]
-        trial = " (trial run)" if result.quick else ""
+        counts = [
+            "trial run" if result.quick else str(verdicts.count(each) or "") for each in EXPLAINED
+        ]
         seconds = f"{result.seconds:,.0f} s"
-        rows.append([f"[{name}]({name}.md){trial}", *counts, result.date, seconds, result.load])
+        rows.append([f"[{name}]({name}.md)", *counts, result.date, seconds, result.load])
     return table(["subject", *EXPLAINED, "measured", "in", "load"], rows)
 
 
-def _by(results: dict[str, Result], key: object) -> dict[str, list[str]]:
-    assert callable(key)
+def _by(results: dict[str, Result], key: Callable[[Result], str]) -> dict[str, list[str]]:
     grouped: dict[str, list[str]] = {}
     for name, result in results.items():
         grouped.setdefault(key(result), []).append(name)
