@@ -100,7 +100,7 @@ the command, without the start of Django, which has [a page of its own](startup.
 sees all of them.
 
 8,000 triggers on 250 models were more than one transaction could lock, with the default of
-`max_locks_per_transaction`: `migrate` ended with "out of shared memory".
+`max_locks_per_transaction`: `migrate --run-syncdb` ended with "out of shared memory".
 """,
     unit=f"a command, in processor time of client and server ({duration(1)} is a second)",
     contenders=(OURS, PEER),

@@ -83,7 +83,7 @@ pgtrigger and django-pgtrigger read the same models. django-pgtrigger is measure
 triggers; with `--full` up to 4,000, too.
 
 8,000 triggers on 250 models were more than one transaction could lock, with the default of
-`max_locks_per_transaction`: `migrate` ended with "out of shared memory".
+`max_locks_per_transaction`: `migrate --run-syncdb` ended with "out of shared memory".
 """,
     unit="a command, in processor time of client and server",
     contenders=(OURS, PEER),
