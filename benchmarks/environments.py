@@ -1,5 +1,6 @@
 """Environments of their own for the packages that we are compared with."""
 
+import functools
 import hashlib
 import os
 import shutil
@@ -10,27 +11,39 @@ from importlib.metadata import version
 from pathlib import Path
 
 
-def interpreter_with(*requirements: str) -> Path | None:
-    """A Python with these packages and the Django and psycopg of this one; None without an index.
+@functools.cache
+def interpreter_with(requirement: str) -> Path | None:
+    """A Python with this package and the Django and psycopg of this one; None without an index.
 
     It is built once and kept in the temporary directory.
     """
     same = [f"{name}=={version(name)}" for name in ("Django", "psycopg", "psycopg-binary")]
-    key = hashlib.sha256(repr((requirements, same, sys.version)).encode()).hexdigest()[:16]
-    home = Path(tempfile.gettempdir(), f"pgtrigger-benchmarks-{os.getuid()}-{key}")
+    key = hashlib.sha256(repr((requirement, same, sys.version)).encode()).hexdigest()[:16]
+    kept = Path(tempfile.gettempdir(), f"pgtrigger-benchmarks-{os.getuid()}")
+    kept.mkdir(mode=0o700, exist_ok=True)
+    home = kept / key
     python = home / "bin" / "python"
     if not (home / "complete").exists():
-        shutil.rmtree(home, ignore_errors=True)
-        uv = shutil.which("uv") or f"{sys.executable} -m uv"
-        install = ["pip", "install", "--quiet", "--python", str(python), *requirements, *same]
-        for arguments in (["venv", "--quiet", "--python", sys.executable, str(home)], install):
-            done = subprocess.run(
-                [*uv.split(), *arguments], stderr=subprocess.PIPE, text=True, check=False
-            )
+        # Under another name until it is there, because several runs may make it at once.
+        made = Path(tempfile.mkdtemp(prefix=f"{key}-", dir=kept))
+        inside = str(made / "bin" / "python")
+        if uv := shutil.which("uv"):
+            make = [uv, "venv", "--quiet", "--relocatable", "--python", sys.executable, str(made)]
+            install = [uv, "pip", "install", "--quiet", "--python", inside, requirement, *same]
+        else:
+            make = [sys.executable, "-m", "venv", str(made)]
+            install = [inside, "-m", "pip", "install", "--quiet", requirement, *same]
+        for arguments in (make, install):
+            done = subprocess.run(arguments, stderr=subprocess.PIPE, text=True, check=False)
             if done.returncode:
                 print(f"{' '.join(arguments)}: {done.stderr}", file=sys.stderr)
+                shutil.rmtree(made)
                 return None
-        (home / "complete").touch()
+        (made / "complete").touch()
+        try:
+            made.rename(home)
+        except OSError:  # another run was faster
+            shutil.rmtree(made)
     return python
 
 

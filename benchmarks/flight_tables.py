@@ -12,7 +12,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.db import connection, models
-from tables import execute
+from session import execute
 
 FLIGHTS = 336_776
 SOURCE = "flights_source"

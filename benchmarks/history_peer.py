@@ -3,7 +3,7 @@
 ::
 
     python history_peer.py install TABLE LEVEL     django-pghistory on a table; names that of events
-    python history_peer.py pghistory TABLE ROUNDS  seconds of saves on copies of it, as JSON
+    python history_peer.py pghistory TABLE ROUNDS  seconds of rounds of saves, as JSON
     python history_peer.py simple TABLE ROUNDS     the same with django-simple-history
     python history_peer.py bulk TABLE ROWS         seconds of its bulk functions, as JSON
 """
@@ -19,6 +19,7 @@ from peer import configure
 
 APPS = ["flight_tables.Benchmarks", "django.contrib.auth", "django.contrib.contenttypes"]
 SAVES = 300
+BULK_ROUNDS = 3
 
 
 def main(what: str, table: str, argument: str) -> None:
@@ -65,8 +66,8 @@ def by_simple_history(name: str) -> Any:
     return model
 
 
-def save(name: str, rounds: str) -> dict[str, list[float]]:
-    """Medians without and with history."""
+def save(name: str, rounds: str) -> dict[str, list[list[float]]]:
+    """Seconds of rounds of SAVES saves, without and with history."""
     from contextlib import nullcontext  # noqa: PLC0415 - as above
 
     from django.db import connection  # noqa: PLC0415 - as above
@@ -96,10 +97,10 @@ def save(name: str, rounds: str) -> dict[str, list[float]]:
                     pair = found.setdefault(kind + said, pair)
                 time_saves(clock, plain, SAVES, pair[0], around)
                 time_saves(clock, tracked, SAVES, pair[1], around, context)
-    return {case: [samples.median / SAVES for samples in pair] for case, pair in found.items()}
+    return {case: [samples.seconds for samples in pair] for case, pair in found.items()}
 
 
-def time_bulk(name: str, rows: str) -> dict[str, float]:
+def time_bulk(name: str, rows: str) -> dict[str, list[float]]:
     from django.db import connection  # noqa: PLC0415 - as above
     from flight_tables import COLUMNS, SOURCE  # noqa: PLC0415 - as above
     from simple_history.utils import (  # noqa: PLC0415 - as above
@@ -111,14 +112,14 @@ def time_bulk(name: str, rows: str) -> dict[str, float]:
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {', '.join(COLUMNS)} FROM {SOURCE} LIMIT {int(rows)}")
         given = cursor.fetchall()
-    found = {}
+    found: dict[str, list[float]] = {}
 
     def clocked(case: str, work: Any) -> None:
         begin = time.perf_counter()
         work()
-        found[case] = min(found.get(case, float("inf")), time.perf_counter() - begin)
+        found.setdefault(case, []).append(time.perf_counter() - begin)
 
-    for _ in range(3):
+    for _ in range(BULK_ROUNDS):
         made = [model(**dict(zip(COLUMNS, values, strict=True))) for values in given]
         clocked("insert", lambda made=made: bulk_create_with_history(made, model))
         made = [*model.objects.all()]

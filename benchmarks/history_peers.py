@@ -6,18 +6,19 @@ from typing import Any
 from flight_tables import FlightTable, untracked
 from peers import peer_environment, run_peer
 
+PGHISTORY, SIMPLE = "django-pghistory", "django-simple-history"
 
-def ask(what: str, table: str, argument: object) -> Any:
+
+def ask(peer: str, what: str, table: str, argument: object) -> Any:
     """Run history_peer.py; what it answers, or None where no index can be reached."""
-    python = peer_environment()
-    if python is None:
+    if peer_environment(peer) is None:
         return None
-    return json.loads(run_peer(python, what, table, str(argument), script="history_peer.py"))
+    return json.loads(run_peer(peer, what, table, str(argument), script="history_peer.py"))
 
 
 def by_pghistory(name: str, level: str) -> FlightTable | None:
     """A table that django-pghistory tracks, by its triggers of this level."""
-    if peer_environment() is None:
+    if peer_environment(PGHISTORY) is None:
         return None
     table = untracked(name)
-    return FlightTable(table.model, ask("install", name, level))
+    return FlightTable(table.model, ask(PGHISTORY, "install", name, level))

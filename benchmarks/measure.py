@@ -1,13 +1,11 @@
-"""What benchmarks measure with: backend CPU time, interleaved rounds, ratios of added cost."""
+"""What benchmarks measure with: CPU time of the server process, and rounds that take turns."""
 
-import math
-import os
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 # A process that has just answered may not be off the processor yet, and only then is its time
 # written down.
@@ -16,36 +14,16 @@ SETTLE = 0.002
 
 @dataclass(frozen=True)
 class Scale:
-    """How much work a benchmark does: the figures that count, or a trial run."""
+    """How much work a benchmark does: the figures that count, a trial run, or the largest sizes."""
 
     quick: bool = False
+    full: bool = False
 
-    def pick(self, full: Any, quick: Any) -> Any:
-        return quick if self.quick else full
-
-
-class Line(NamedTuple):
-    """A line of the table.
-
-    ``ratio`` is judged against ``bar``; ``best`` is the same ratio from the fastest rounds.
-    """
-
-    case: str
-    baseline: str
-    ours: str
-    ratio: float | None = None
-    best: float | None = None
-    bar: float | None = None
-    note: str = ""
-
-    @property
-    def verdict(self) -> str:
-        if self.ratio is None or self.bar is None:
-            return ""
-        held = {ratio <= self.bar for ratio in (self.ratio, self.best) if ratio is not None}
-        if len(held) > 1:
-            return "unclear"  # noise: run it again when the machine is quiet
-        return "met" if held == {True} else "MISSED"
+    def pick(self, usual: Any, quick: Any, full: Any = None) -> Any:
+        """What is meant for this run; ``full`` where the largest sizes differ from the usual."""
+        if self.quick:
+            return quick
+        return usual if full is None or not self.full else full
 
 
 @dataclass
@@ -63,9 +41,6 @@ class Samples:
     @property
     def median(self) -> float:
         return statistics.median(self.seconds)
-
-
-Pair = tuple[Samples, Samples]
 
 
 class Clock:
@@ -123,86 +98,3 @@ def rounds(names: Iterable[str], number: int, work: Callable[[str, Samples], Non
         for name in order[first:] + order[:first]:
             work(name, samples[name])
     return samples
-
-
-def added(
-    case: str,
-    samples: Mapping[str, Samples],
-    hand: str,
-    ours: str,
-    *,
-    rows: int,
-    none: str = "none",
-    bar: float | None = None,
-) -> Line:
-    """Compare what two triggers add to the statement without a trigger, per row."""
-
-    def compare(summary: Callable[[list[float]], float], kind: str) -> tuple[float, float]:
-        base = summary(getattr(samples[none], kind))
-        return tuple(summary(getattr(samples[name], kind)) - base for name in (hand, ours))
-
-    by_hand, by_us = compare(statistics.median, "seconds")
-    wall = compare(statistics.median, "wall")
-    return Line(
-        case,
-        f"+{by_hand / rows * 1e9:,.0f} ns/row",
-        f"+{by_us / rows * 1e9:,.0f} ns/row",
-        ratio=by_us / by_hand,
-        best=_quotient(*compare(min, "seconds")),
-        bar=bar,
-        note=f"wall {_quotient(*wall):.2f}" if samples[none].cpu else "wall time only",
-    )
-
-
-def _quotient(by_hand: float, by_us: float) -> float:
-    return by_us / by_hand if by_hand > 0 else math.nan
-
-
-def relative(
-    case: str, base: Samples, ours: Samples, *, per: int = 1, bar: float | None = None
-) -> Line:
-    """Compare two whole durations, each of ``per`` repetitions."""
-    wall = statistics.median(ours.wall) / statistics.median(base.wall)
-    return Line(
-        case,
-        duration(base.median / per),
-        duration(ours.median / per),
-        ratio=ours.median / base.median,
-        best=min(ours.seconds) / min(base.seconds),
-        bar=bar,
-        note=f"wall {wall:.2f}" if base.cpu else "wall time",
-    )
-
-
-def growth(case: str, small: Pair, large: Pair, factor: float, bar: float = 1.15) -> Line:
-    """How an added cost grows with size: 1 is linear, 2 is square.
-
-    Args:
-        small, large: the samples without and with what is measured, at two sizes.
-        factor: how much larger the second size is.
-    """
-
-    def exponent(summary: Callable[[list[float]], float]) -> float:
-        first, second = (summary(ours.seconds) - summary(base.seconds) for base, ours in pairs)
-        return math.log(second / first) / math.log(factor) if min(first, second) > 0 else math.nan
-
-    pairs = (small, large)
-    by_median = exponent(statistics.median)
-    return Line(case, "linear is 1", f"exponent {by_median:.2f}", by_median, exponent(min), bar=bar)
-
-
-def duration(seconds: float) -> str:
-    if seconds >= 1:
-        return f"{seconds:,.2f} s"
-    if seconds >= 1e-3:
-        return f"{seconds * 1e3:,.1f} ms"
-    return f"{seconds * 1e6:,.0f} µs"
-
-
-def processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    name = next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
-    return f"{os.cpu_count()} processors, {name}"

@@ -1,26 +1,27 @@
-"""What runs in the environment of the peers, see peers.py. Nothing of ours is there.
+"""What runs in the environment of a peer, see peers.py. Nothing of ours is there.
 
 ::
 
-    python peer.py pgtrigger TABLE TRANSITIONS   installs django-pgtrigger's FSM on a table
-    python peer.py fsm TABLE ROUNDS              seconds of the best round of django-fsm, as JSON
-    python peer.py softdelete TABLE ""           installs django-pgtrigger's SoftDelete on a table
-    python peer.py safedelete TABLE ROWS         seconds to delete so many with django-safedelete
+    python peer.py install '{"TABLE": "pgtrigger.Protect(…)"}'   has django-pgtrigger install them
+    python peer.py fsm TABLE ROUNDS           seconds of rounds of django-fsm, as JSON
+    python peer.py safedelete TABLE ROWS      seconds of rounds of deletes with django-safedelete
 """
 
 import json
 import os
 import sys
 import time
+from typing import Any
 
 import django
 from django.conf import settings
 from django.db import models
 
-APPS = {"pgtrigger": ["pgtrigger"], "softdelete": ["pgtrigger"], "safedelete": ["safedelete"]}
+APPS = {"install": ["pgtrigger"], "safedelete": ["safedelete"]}
+ROUNDS = 5
 
 
-def configure(apps: list[str]) -> None:
+def configure(apps: list[str], **more: str) -> None:
     """Django, on the database of the benchmarks."""
     names = {"NAME": "DATABASE", "HOST": "HOST", "USER": "USER", "PASSWORD": "PASSWORD"}
     names |= {"PORT": "PORT"}
@@ -29,56 +30,39 @@ def configure(apps: list[str]) -> None:
         DATABASES={"default": {"ENGINE": "django.db.backends.postgresql", **database}},
         INSTALLED_APPS=apps,
         USE_TZ=True,
+        **more,
     )
 
 
-def main(what: str, table: str, argument: str) -> None:
+def main(what: str, *arguments: str) -> None:
     configure(APPS.get(what, []))
     django.setup()
-    work = {
-        "pgtrigger": install_pgtrigger,
-        "fsm": time_django_fsm,
-        "softdelete": install_soft_delete,
-        "safedelete": time_safedelete,
-    }
-    work[what](table, argument)
+    work = {"install": install, "fsm": time_django_fsm, "safedelete": time_safedelete}
+    work[what](*arguments)
 
 
-def install_pgtrigger(table: str, transitions: str) -> None:
-    import pgtrigger  # noqa: PLC0415 - the one of the two that is asked for
+def row_model(table: str) -> Any:
+    """The model of a table of tables.Table, or of the one of the search benchmark."""
+    from django.contrib.postgres.search import SearchVectorField  # noqa: PLC0415  # wants settings
 
-    pairs = [
-        (source, target)
-        for source, targets in json.loads(transitions)
-        for target in (targets if isinstance(targets, list) else [targets])
-    ]
-
-    class Row(models.Model):  # noqa: DJ008  # nobody looks at it
-        status = models.TextField()
-
-        class Meta:
-            app_label = "benchmarks"
-            db_table = table
-
-    pgtrigger.FSM(name="peer", field="status", transitions=pairs).install(Row)
+    meta = type("Meta", (), {"app_label": "benchmarks", "db_table": table})
+    numbers = {name: models.IntegerField(null=True) for name in ("owner", "amount", "version")}
+    texts = {name: models.TextField() for name in ("status", "title", "body")}
+    known = {"id": models.BigIntegerField(primary_key=True), "vector": SearchVectorField()}
+    body = {"__module__": __name__, "Meta": meta, **numbers, **texts, **known}
+    return type(table.title().replace("_", ""), (models.Model,), body)
 
 
-def install_soft_delete(table: str, _argument: str) -> None:
-    import pgtrigger  # noqa: PLC0415 - as above
+def install(declarations: str) -> None:
+    import pgtrigger  # noqa: PLC0415  # only this environment has it
 
-    class Row(models.Model):  # noqa: DJ008  # as above
-        status = models.TextField()
-
-        class Meta:
-            app_label = "benchmarks"
-            db_table = table
-
-    pgtrigger.SoftDelete(name="peer", field="status", value="deleted").install(Row)
+    for table, text in json.loads(declarations).items():
+        eval(text, {"pgtrigger": pgtrigger}).install(row_model(table))
 
 
 def time_safedelete(table: str, rows: str) -> None:
-    from django.db import connection  # noqa: PLC0415 - it wants the settings
-    from safedelete.models import SafeDeleteModel  # noqa: PLC0415 - as above
+    from django.db import connection  # noqa: PLC0415  # it wants the settings
+    from safedelete.models import SafeDeleteModel  # noqa: PLC0415  # as above
 
     class Row(SafeDeleteModel):  # as above
         amount = models.IntegerField()
@@ -87,27 +71,27 @@ def time_safedelete(table: str, rows: str) -> None:
             app_label = "benchmarks"
             db_table = table
 
-    best = float("inf")
+    seconds = []
     with connection.schema_editor() as editor:
         editor.create_model(Row)
-    for _ in range(3):
+    for _ in range(ROUNDS):
         Row.objects.bulk_create([Row(amount=1) for _ in range(int(rows))])
         begin = time.perf_counter()
         Row.objects.all().delete()
-        best = min(best, time.perf_counter() - begin)
+        seconds.append(time.perf_counter() - begin)
     with connection.schema_editor() as editor:
         editor.delete_model(Row)
-    print(json.dumps(best))
+    print(json.dumps(seconds))
 
 
 def time_django_fsm(table: str, rounds: str) -> None:
-    from django_fsm import (  # noqa: PLC0415 - as above
+    from django_fsm import (  # noqa: PLC0415  # as above
         ConcurrentTransitionMixin,
         FSMField,
         transition,
     )
 
-    class Row(ConcurrentTransitionMixin, models.Model):  # noqa: DJ008  # as above
+    class Row(ConcurrentTransitionMixin, models.Model):  # noqa: DJ008  # nobody looks at it
         id = models.BigIntegerField(primary_key=True)
         status = FSMField(default="open")
         owner = models.IntegerField(null=True)
@@ -139,14 +123,15 @@ def time_django_fsm(table: str, rounds: str) -> None:
         for row in rows:
             list(row.get_available_status_transitions())
 
-    best = {"change": float("inf"), "ask": float("inf")}
-    for _ in range(int(rounds) + 1):
+    seconds: dict[str, list[float]] = {"change": [], "ask": []}
+    for turn in range(int(rounds) + 1):
         for work in (change, ask):
             rows = [*Row.objects.order_by("pk")]
             begin = time.perf_counter()
             work()
-            best[work.__name__] = min(best[work.__name__], time.perf_counter() - begin)
-    print(json.dumps(best))
+            if turn:
+                seconds[work.__name__].append(time.perf_counter() - begin)
+    print(json.dumps(seconds))
 
 
 if __name__ == "__main__":

@@ -6,20 +6,19 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from django.db import connection
-from measure import Samples
-from tables import execute
+from environments import clean_environment
+from lines import OURS
+from peers import peer_environment
+from session import execute
 
 SETTINGS = """
-    from pgtrigger.testing import database_settings
-
-    DATABASES = {{"default": database_settings({url!r}, NAME={database!r})}}
+    DATABASES = {{"default": {database!r}}}
     DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
     INSTALLED_APPS = ["pgtrigger", "shop"]
     SECRET_KEY = "for a benchmark only"
@@ -52,15 +51,35 @@ KINDS = (
 )
 
 
+# Both packages read the same models.
+PEER = "django-pgtrigger"
+
+
+def contenders() -> tuple[str, ...]:
+    """Ours, and the peer where an index can be reached."""
+    return (OURS,) if peer_environment(PEER) is None else (OURS, PEER)
+
+
 @dataclass(frozen=True)
 class Project:
-    """A Django project in a directory, with a database of its own."""
+    """A Django project in a directory, with a database of its own.
+
+    Args:
+        directory: where it is.
+        database: the name of its database.
+        contender: whose pgtrigger it runs with.
+    """
 
     directory: Path
     database: str
+    contender: str = OURS
+
+    def of(self, contender: str) -> "Project":
+        """The same, run with this contender's package."""
+        return replace(self, contender=contender)
 
     def write(self, *, models: int, triggers: int, name: str = "model{number}_{index}") -> None:
-        """Write its models, each with so many triggers of the usual kinds."""
+        """Write its models, with so many triggers of the usual kinds in all."""
         shop = self.directory / "shop"
         shutil.rmtree(shop, ignore_errors=True)
         shop.mkdir()
@@ -69,7 +88,7 @@ class Project:
         for number in range(models):
             declared = ", ".join(
                 KINDS[index % len(KINDS)].format(name=name.format(number=number, index=index))
-                for index in range(triggers)
+                for index in range(triggers // models + (number < triggers % models))
             )
             text.append(textwrap.dedent(MODEL).format(number=number, triggers=declared))
         (shop / "models.py").write_text("".join(text))
@@ -88,12 +107,20 @@ class Project:
             f"CREATE DATABASE {self.database}",
         )
 
+    def interpreter(self) -> tuple[str, dict[str, str]]:
+        """The Python that the project runs with, and its environment variables."""
+        settings = {"DJANGO_SETTINGS_MODULE": "settings"}
+        if self.contender == OURS:
+            return sys.executable, {**os.environ, **settings}
+        return str(peer_environment(self.contender)), {**clean_environment(), **settings}
+
     def python(self, *args: str) -> str:
         """Run Python in the project and give what it prints."""
+        python, environment = self.interpreter()
         result = subprocess.run(
-            [sys.executable, *args],
+            [python, *args],
             cwd=self.directory,
-            env={**os.environ, "DJANGO_SETTINGS_MODULE": "settings"},
+            env=environment,
             capture_output=True,
             text=True,
             check=False,
@@ -101,15 +128,6 @@ class Project:
         if result.returncode:
             raise RuntimeError(f"{args} failed:\n{result.stdout}{result.stderr}")
         return result.stdout
-
-    def manage(self, *args: str) -> str:
-        return self.python("-m", "django", *args)
-
-    def time(self, samples: Samples, *args: str) -> None:
-        """Time a management command: wall time, because it waits for the server."""
-        begin = time.perf_counter()
-        self.manage(*args)
-        samples.wall.append(time.perf_counter() - begin)
 
 
 def server_url(database: str | None = None) -> str:
@@ -124,16 +142,18 @@ def server_url(database: str | None = None) -> str:
 
 
 @contextmanager
-def projects(*names: str) -> Iterator[dict[str, Project]]:
+def projects(*names: str, contender: str = OURS) -> Iterator[dict[str, Project]]:
     """Projects in a temporary directory."""
-    url = server_url(database="")
+    given = connection.settings_dict
+    names_of = ("ENGINE", "USER", "PASSWORD", "HOST", "PORT", "OPTIONS")
+    server = {name: given[name] for name in names_of}
     made = {}
     with tempfile.TemporaryDirectory(prefix="pgtrigger-benchmark-") as directory:
         for name in names:
             database = f"benchmark_{name}"
-            made[name] = Project(Path(directory, name), database)
+            made[name] = Project(Path(directory, name), database, contender)
             made[name].directory.mkdir()
-            settings = textwrap.dedent(SETTINGS).format(url=url, database=database)
+            settings = textwrap.dedent(SETTINGS).format(database={**server, "NAME": database})
             (made[name].directory / "settings.py").write_text(settings)
         try:
             yield made

@@ -6,8 +6,6 @@ seconds grow with the number of schemas or models: 1 is linear.
 """
 
 import json
-import math
-import os
 import subprocess
 import sys
 import tempfile
@@ -19,7 +17,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from measure import Line, Scale
+from lines import NONE, OURS, Line, exponent, grown
+from measure import Scale
+from subject import Chart, Finding, Subject, Table
 
 JOBS = 2
 MAKEMIGRATIONS_UP_TO = 1000
@@ -147,14 +147,6 @@ def execute(entry: dict[str, Any], *statements: str) -> None:
             connection.execute(statement)
 
 
-def exponent(sizes: list[int], seconds: list[float]) -> float:
-    """The slope of a line through the logarithms."""
-    x, y = [*map(math.log, sizes)], [*map(math.log, seconds)]
-    middle = sum(x) / len(x), sum(y) / len(y)
-    above = sum((a - middle[0]) * (b - middle[1]) for a, b in zip(x, y, strict=True))
-    return above / sum((a - middle[0]) ** 2 for a in x)
-
-
 def tenant_models(triggers: int) -> str:
     return f"""
         import pgtrigger
@@ -175,19 +167,17 @@ def tenant_models(triggers: int) -> str:
     """
 
 
-def many_schemas(scale: Scale, directory: Path) -> Iterator[Line]:
+def many_schemas(scale: Scale, directory: Path) -> Iterator[Finding]:
     """ls, check and install over all schemas of a server."""
     triggers = scale.pick(50, 3)
-    sizes = [*map(int, os.environ.get("SCALE_SCHEMAS", "").split())] or scale.pick(
-        [10, 100, 300, 1000], [2, 6]
-    )
+    sizes = scale.pick([10, 30, 100], [2, 6], [10, 100, 300, 1000])
     commands = {
         "install": ("pgtrigger", "install", "--all-schemas", "--jobs", str(JOBS)),
         "install, nothing to do": ("pgtrigger", "install", "--all-schemas", "--jobs", str(JOBS)),
         "ls": ("pgtrigger", "ls", "--all-schemas"),
         "check": ("pgtrigger", "check", "--all-schemas"),
     }
-    seconds: dict[str, list[float]] = {name: [] for name in commands}
+    runs: dict[str, list[Run]] = {name: [] for name in commands}
     for size in sizes:
         with new_databases(1) as databases:
             execute(
@@ -200,15 +190,20 @@ def many_schemas(scale: Scale, directory: Path) -> Iterator[Line]:
             )
             project = Project(directory, databases, tenant_models(triggers))
             for name, command in commands.items():
-                run = project.manage(*command)
-                seconds[name].append(run.seconds)
-                yield Line(f"{name}, {size} schemas of {triggers} triggers", "", str(run))
-    for name, measured in seconds.items():
-        grows = exponent(sizes, measured)
-        yield Line(f"{name}, growth with schemas", "", f"exponent {grows:.2f}")
+                runs[name].append(project.manage(*command))
+    headings = ["command", *(f"{size:,} schemas" for size in sizes)]
+    rows = [[name, *map(str, found)] for name, found in runs.items()]
+    yield Table(f"Schemas with {triggers} triggers each", headings, rows)
+    points = {
+        name: [(size, run.seconds) for size, run in zip(sizes, found, strict=True)]
+        for name, found in runs.items()
+    }
+    for name, found in points.items():
+        yield grown(f"{name}, growth with the schemas", sizes, exponent(found), bar=None)
+    yield Chart("Commands on many schemas", "schemas", "seconds", points)
 
 
-def many_models(scale: Scale, directory: Path) -> Iterator[Line]:
+def many_models(scale: Scale, directory: Path) -> Iterator[Finding]:
     """Start-up, check and makemigrations with many models of one trigger each."""
     models = """
         import pgtrigger
@@ -223,9 +218,7 @@ def many_models(scale: Scale, directory: Path) -> Iterator[Line]:
             values = {{"__module__": __name__, "Meta": Meta, "n": models.IntegerField()}}
             type(f"Model{{number}}", (models.Model,), values)
     """
-    sizes = [*map(int, os.environ.get("SCALE_MODELS", "").split())] or scale.pick(
-        [1000, 3000, 10_000], [20, 60]
-    )
+    sizes = scale.pick([1000, 3000], [20, 60], [1000, 3000, 10_000])
     with new_databases(1) as databases:
         for size in sizes:
             runs = []
@@ -240,20 +233,27 @@ def many_models(scale: Scale, directory: Path) -> Iterator[Line]:
                 runs.append((checked, made))
             (plain, plainly_made), (ours, made) = runs
             yield Line(
-                f"start-up, {size} models",
+                f"start-up, {size:,} models",
+                NONE,
                 f"{plain.started:.1f} s, {plain.memory:.0f} MiB",
-                f"{ours.started:.1f} s, {ours.memory:.0f} MiB",
-                ours.started / plain.started,
+                value=f"{ours.started:.1f} s, {ours.memory:.0f} MiB",
+                ratio=ours.started / plain.started,
             )
-            yield Line(f"check, {size} models", str(plain), str(ours), ours.seconds / plain.seconds)
+            yield beside(f"check, {size:,} models", plain, ours)
             if made and plainly_made:
-                ratio = made.seconds / plainly_made.seconds
-                yield Line(f"makemigrations, {size} models", str(plainly_made), str(made), ratio)
+                yield beside(f"makemigrations, {size:,} models", plainly_made, made)
 
 
-def many_partitions(scale: Scale, directory: Path) -> Iterator[Line]:
+def beside(case: str, plain: Run, ours: Run) -> Line:
+    """A command with triggers beside the same without."""
+    ratio = ours.seconds / plain.seconds
+    return Line(case, NONE, str(plain), value=str(ours), ratio=ratio)
+
+
+def many_partitions(scale: Scale, directory: Path) -> Iterator[Finding]:
     """Installing on a partitioned table, and what a row then costs."""
     rows = scale.pick(100_000, 1000)
+    installed = []
     for parts in scale.pick([1, 10, 100], [1, 5]):
         with new_databases(1) as databases:
             entry = databases["default"]
@@ -279,18 +279,21 @@ def many_partitions(scale: Scale, directory: Path) -> Iterator[Line]:
             begin = time.perf_counter()
             execute(entry, insert.replace("''", "'none'"), "DELETE FROM tenants_order")
             with_triggers = time.perf_counter() - begin
-            yield Line(f"install, {parts} partitions", "", str(run))
+            installed.append([str(parts), str(run)])
             yield Line(
                 f"insert and delete a row, {parts} partitions",
+                NONE,
                 f"{without / rows * 1e6:.1f} µs",
-                f"{with_triggers / rows * 1e6:.1f} µs",
-                with_triggers / without,
+                value=f"{with_triggers / rows * 1e6:.1f} µs",
+                ratio=with_triggers / without,
             )
+    yield Table("Installing on a partitioned table", ["partitions", "install"], installed)
 
 
-def several_databases(scale: Scale, directory: Path) -> Iterator[Line]:
+def several_databases(scale: Scale, directory: Path) -> Iterator[Finding]:
     """Installing in four databases, one after the other and at the same time."""
-    schemas = scale.pick(50, 2)
+    schemas = scale.pick(20, 2, 50)
+    runs = []
     for jobs in ("1", "4"):
         with new_databases(4) as databases:
             for entry in databases.values():
@@ -304,19 +307,40 @@ def several_databases(scale: Scale, directory: Path) -> Iterator[Line]:
                 )
             project = Project(directory, databases, tenant_models(scale.pick(10, 2)))
             command = ["pgtrigger", "install", "--database", "all", "--all-schemas"]
-            run = project.manage(*command, "--jobs", jobs)
-            yield Line(f"install, 4 databases of {schemas} schemas, --jobs {jobs}", "", str(run))
+            runs.append((jobs, project.manage(*command, "--jobs", jobs)))
+    (_, one), (_, four) = runs
+    yield Line(
+        f"install in 4 databases of {schemas} schemas, --jobs 4",
+        "--jobs 1",
+        str(one),
+        value=str(four),
+        ratio=four.seconds / one.seconds,
+    )
 
 
-def run(scale: Scale) -> Iterator[Line]:
-    """All of it, or the parts that ``SCALE_PARTS`` names, at the sizes of ``SCALE_SCHEMAS``."""
-    wanted = os.environ.get("SCALE_PARTS", "schemas models partitions databases").split()
-    parts = {
-        "schemas": many_schemas,
-        "models": many_models,
-        "partitions": many_partitions,
-        "databases": several_databases,
-    }
-    for name in wanted:
+def run(scale: Scale) -> Iterator[Finding]:
+    """All of it, in folders and databases of its own."""
+    for part in (many_schemas, many_models, many_partitions, several_databases):
         with tempfile.TemporaryDirectory() as directory:
-            yield from parts[name](scale, Path(directory))
+            yield from part(scale, Path(directory))
+
+
+SUBJECT = Subject(
+    title="Scale",
+    about="""
+Each command runs in a process of its own, in a project that is made for it. Told are its seconds,
+the greatest memory that it had, and what its connections had of the server's.
+
+- **Schemas**: each has one table with 50 triggers; the commands work on all of them. They are
+  compared with linear growth, for which the exponent is 1.
+- **Models** of one trigger each, beside the same models without.
+- **Partitions**: 5 row-level triggers on one table; the rows beside the same rows without.
+- **Databases**: four, one after the other and at the same time.
+
+`--full` goes to 1,000 schemas and 10,000 models.
+""",
+    unit="seconds of wall time, MiB of the command + MiB of its connections on the server",
+    contenders=(NONE, OURS),
+    bar="none",
+    run=run,
+)

@@ -4,7 +4,8 @@ import functools
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.db import connection, models
+from django.db import models
+from session import execute
 
 import pgtrigger
 
@@ -43,8 +44,9 @@ class Table:
         )
         return self
 
-    def by_us(self, trigger: pgtrigger.Trigger) -> "Table":
+    def by_us(self, declaration: str | pgtrigger.Trigger) -> "Table":
         """Put a declared trigger on it."""
+        trigger = declared(declaration) if isinstance(declaration, str) else declaration
         trigger.install(self.model())
         return self
 
@@ -63,6 +65,13 @@ class Table:
         return replace(self, name=name)
 
 
+def declared(text: str) -> pgtrigger.Trigger:
+    """A trigger from its Python text, which the peers read, too."""
+    trigger = eval(text, {"pgtrigger": pgtrigger})
+    assert isinstance(trigger, pgtrigger.Trigger)
+    return trigger
+
+
 @functools.cache  # Django warns of a model that is made again
 def _model(table: str) -> Any:
     body = {
@@ -75,20 +84,3 @@ def _model(table: str) -> Any:
         "version": models.IntegerField(null=True),
     }
     return type(table.title().replace("_", ""), (models.Model,), body)
-
-
-def execute(*statements: str) -> None:
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-
-
-def reconnect(*, ignored_before: bool = False) -> None:
-    """A new session: one that has never heard of the ignore setting, or one where it was used.
-
-    Afterwards the setting reads as an empty text, for as long as the session lasts.
-    """
-    connection.close()
-    execute("SET jit = off", "SET max_parallel_workers_per_gather = 0")
-    if ignored_before:
-        execute("BEGIN", "SELECT set_config('pgtrigger.ignore', '{another}', true)", "COMMIT")

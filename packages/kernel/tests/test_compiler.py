@@ -53,6 +53,18 @@ PART_FORMS = [
 # --- The value --------------------------------------------------------------------------------
 
 
+def test_the_words_of_a_function_are_read_once_however_often_it_is_written(monkeypatch):
+    compiled = dataclasses.replace(SOME, func="PERFORM 1; RETURN NEW;")
+    read = []
+    tokens = pgtrigger.sql.tokens
+    monkeypatch.setattr(pgtrigger.sql, "tokens", lambda text: read.append(text) or tokens(text))
+    for _ in range(3):
+        compiled.function_sql()
+        compiled.function_comment_sql()
+        compiled.part_sql(PART, "shop_product")
+    assert read.count(compiled.func) == 1
+
+
 @pytest.mark.parametrize("change", FUNCTION_CHANGES, ids=str)
 def test_what_changes_the_function_changes_its_half_of_the_hash(change):
     other = dataclasses.replace(SOME, **change)

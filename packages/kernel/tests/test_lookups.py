@@ -189,7 +189,10 @@ def test_two_columns_without_equality_can_be_told_apart(db):
     text = Q(old__place__df=F("new__place")).resolve(Peculiar)
     assert text == 'OLD."place"::pg_catalog.text IS DISTINCT FROM NEW."place"::pg_catalog.text'
     text = Q(old__document__ndf=F("new__document")).resolve(Peculiar)
-    assert text == 'OLD."document"::pg_catalog.text IS NOT DISTINCT FROM NEW."document"::pg_catalog.text'
+    assert (
+        text
+        == 'OLD."document"::pg_catalog.text IS NOT DISTINCT FROM NEW."document"::pg_catalog.text'
+    )
 
 
 def test_a_set_is_written_in_the_same_order_every_time():

@@ -130,8 +130,11 @@ class CompiledTrigger:
         """What ``pg_trigger.tgenabled`` is where it is installed: ``O``, ``A`` or ``R``."""
         return (self.firing or "ORIGIN")[0]
 
-    @property
+    @functools.cached_property
     def _guards_in_when(self) -> bool:
+        # Kept, because hashes and statements ask for it several times, and to find the words of a
+        # function takes longer than all the rest of writing it down.
+        #
         # Postgres reads the text of a WHEN anew for each statement, for 8 µs and more. In the
         # function the guard costs 0.2 µs for each call, which counts only where the function does
         # next to nothing itself.
