@@ -22,11 +22,11 @@ from pgtrigger_history.filling import Filling, event_columns
 from pgtrigger_history.sources import LIMIT, Source
 from pgtrigger_history.trackings import Tracking
 
-_COLUMNS: Final = """
+_COLUMNS: Final = sql.catalog_query("""
     SELECT attname::text, pg_catalog.format_type(atttypid, NULL) FROM pg_catalog.pg_attribute
      WHERE attrelid = pg_catalog.to_regclass(%s) AND attnum > 0 AND NOT attisdropped
      ORDER BY attnum
-"""
+""")
 _USUAL: Final = {
     "insert": "INSERT", "create": "INSERT", "update": "UPDATE", "delete": "DELETE"
 }  # fmt: skip

@@ -22,7 +22,8 @@ from pgtrigger_history.trackings import Tracking
 
 _MOMENT: Final = 'YYYY-MM-DD"T"HH24:MI:SS.US'
 # A bound is shown in the time zone of the session, which reads it as well.
-_PARTITIONS: Final = r"""
+_PARTITIONS: Final = sql.catalog_query(
+    r"""
     SELECT n.nspname, c.relname, b.bound = 'DEFAULT',
            pg_catalog.to_char(b.lower AT TIME ZONE 'UTC', %s),
            pg_catalog.to_char(b.upper AT TIME ZONE 'UTC', %s),
@@ -39,17 +40,22 @@ _PARTITIONS: Final = r"""
      WHERE i.inhparent = pg_catalog.to_regclass(%s) AND NOT i.inhdetachpending
      ORDER BY b.lower NULLS LAST, c.relname
 """
-_TABLE: Final = """
+)
+_TABLE: Final = sql.catalog_query(
+    """
     SELECT c.relkind::text, n.nspname, c.relname
       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE c.oid = pg_catalog.to_regclass(%s)
 """
-_COLUMNS: Final = """
+)
+_COLUMNS: Final = sql.catalog_query(
+    """
     SELECT attname FROM pg_catalog.pg_attribute
      WHERE attrelid = pg_catalog.to_regclass(%s)
        AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
      ORDER BY attnum
 """
+)
 
 
 class Partition(NamedTuple):

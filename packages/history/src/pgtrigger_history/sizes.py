@@ -15,15 +15,17 @@ from pgtrigger_history.body import CONTEXT_TABLE
 from pgtrigger_history.trackings import Tracking
 
 # A table and, if it is partitioned, all below it.
-_SIZES: Final = """
+_SIZES: Final = sql.catalog_query(
+    """
     SELECT pg_catalog.sum(c.reltuples) FILTER (WHERE c.relkind = 'r' AND c.reltuples >= 0)::bigint,
            pg_catalog.sum(pg_catalog.pg_table_size(c.oid))::bigint,
            pg_catalog.sum(pg_catalog.pg_indexes_size(c.oid))::bigint,
            pg_catalog.count(*) FILTER (WHERE c.oid <> whole.oid)
       FROM (SELECT pg_catalog.to_regclass(%s)::oid AS oid) AS whole
-      JOIN pg_catalog.pg_class c ON c.oid = whole.oid OR c.oid IN (
-           SELECT part.relid FROM pg_catalog.pg_partition_tree(whole.oid) AS part)
+      JOIN pg_catalog.pg_class c ON c.oid = whole.oid OR c.oid = ANY (ARRAY(
+           SELECT part.relid FROM pg_catalog.pg_partition_tree(whole.oid) AS part))
 """
+)
 
 
 class Size(NamedTuple):

@@ -131,4 +131,5 @@ def _places(database: str) -> Iterator[tuple[str, str, str, str]]:
             continue
         column = sql.quote(column_name(field)).replace("%", "%%")
         table = sql.quote_relation(model._meta.db_table).replace("%", "%%")
-        yield table, "pgh_id", column, f"{column} ->> 'user' = %s"
+        named = f"{column} OPERATOR(pg_catalog.->>) 'user' OPERATOR(pg_catalog.=) %s"
+        yield table, "pgh_id", column, named

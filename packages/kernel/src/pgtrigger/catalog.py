@@ -30,7 +30,8 @@ OURS: Final = r"pgtrigger\_%"
 # looked for in the search path, in the schemas that were named, or everywhere. The planner, which
 # knows little of catalogs, would take the index on classid, which all triggers share, but for the
 # cast.
-_TRIGGERS: Final = f"""
+_TRIGGERS: Final = sql.catalog_query(
+    f"""
     SELECT n.nspname, c.relname, t.tgname, t.tgenabled, td.description,
            {fingerprint.TRIGGER_INTACT}, pn.nspname, p.proname, pd.description,
            {fingerprint.FUNCTION_INTACT},
@@ -56,8 +57,10 @@ _TRIGGERS: Final = f"""
        AND (%s::name[] IS NULL OR c.relname = ANY(%s::name[]))
        AND (%s OR n.nspname = ANY(%s::name[]) OR (%s AND pg_catalog.pg_table_is_visible(c.oid)))
 """
+)
 # Functions of ours that no trigger calls.
-_ORPHANS: Final = """
+_ORPHANS: Final = sql.catalog_query(
+    """
     SELECT NULL, NULL, NULL, NULL, NULL, NULL, n.nspname, p.proname, NULL, NULL, 0, NULL, NULL
       FROM pg_catalog.pg_proc p
       JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
@@ -66,6 +69,7 @@ _ORPHANS: Final = """
             OR (%s AND pg_catalog.pg_function_is_visible(p.oid)))
        AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgfoid = p.oid)
 """
+)
 _ORDER: Final = " ORDER BY 1, 2, 3, 7, 8"
 
 

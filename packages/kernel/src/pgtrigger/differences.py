@@ -21,7 +21,8 @@ from pgtrigger.compiler import state_sql
 from pgtrigger.errors import InstallationError, sqlstate
 from pgtrigger.layout import lay_out
 
-_DEFINITIONS: Final = """
+_DEFINITIONS: Final = sql.catalog_query(
+    """
     SELECT t.tgname, pg_catalog.pg_get_triggerdef(t.oid, true),
            pg_catalog.concat_ws(E'\\n', pg_catalog.array_to_string(p.proconfig, ', '), p.prosrc)
       FROM pg_catalog.pg_trigger t
@@ -32,11 +33,14 @@ _DEFINITIONS: Final = """
        AND n.oid = CASE WHEN %s THEN pg_catalog.pg_my_temp_schema()
                         ELSE pg_catalog.to_regnamespace(%s)::oid END
 """
-_IS_VIEW: Final = """
+)
+_IS_VIEW: Final = sql.catalog_query(
+    """
     SELECT c.relkind = 'v' FROM pg_catalog.pg_class c
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relname = %s AND n.nspname = %s
 """
+)
 _TEMPORARY: Final = "pg_temp"
 # insufficient_privilege and read_only_sql_transaction
 _REFUSED: Final = frozenset(["42501", "25006"])

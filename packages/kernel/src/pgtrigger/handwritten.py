@@ -19,7 +19,8 @@ from pgtrigger.errors import TableNotFoundError
 _ROW, _BEFORE, _INSTEAD = 1, 2, 64
 _EVENTS: Final = {4: "INSERT", 8: "DELETE", 16: "UPDATE", 32: "TRUNCATE"}
 
-_QUERY: Final = """
+_QUERY: Final = sql.catalog_query(
+    """
     SELECT t.tgname, n.nspname, c.relname, c.oid, pg_catalog.pg_get_triggerdef(t.oid), t.tgtype,
            ARRAY(SELECT a.attname::text
                    FROM pg_catalog.unnest(t.tgattr::int2[]) WITH ORDINALITY AS k(number, position)
@@ -47,6 +48,7 @@ _QUERY: Final = """
        AND (%s OR t.tgname NOT LIKE %s)
      ORDER BY n.nspname, c.relname, t.tgname
 """
+)
 
 
 @dataclass(frozen=True, kw_only=True)

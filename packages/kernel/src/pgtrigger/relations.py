@@ -12,7 +12,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pgtrigger import sql
 
-_PLACES: Final = """
+_PLACES: Final = sql.catalog_query(
+    """
     SELECT c.relname, n.nspname
       FROM pg_catalog.pg_class c
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -21,12 +22,19 @@ _PLACES: Final = """
        AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
      ORDER BY n.nspname
 """
-_LOCATE: Final = """
+)
+_NAME: Final = sql.catalog_query(
+    "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c "
+    "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s"
+)
+_LOCATE: Final = sql.catalog_query(
+    """
     SELECT wanted.name, n.nspname
       FROM unnest(%s::text[]) AS wanted(name)
       JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(wanted.name)
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 """
+)
 
 
 def schemas_of(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> dict[str, str]:
@@ -68,10 +76,6 @@ def identify(connection: BaseDatabaseWrapper, db_table: str) -> int | None:
 def name_of(connection: BaseDatabaseWrapper, relation: int) -> str | None:
     """The quoted name, with its schema, of a table with this object identifier."""
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c "
-            "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s",
-            [relation],
-        )
+        cursor.execute(_NAME, [relation])
         row = cursor.fetchone()
     return sql.quote_relation(row[1], row[0]) if row else None

@@ -18,7 +18,8 @@ from pgtrigger.comparison import allowed
 from pgtrigger.registry import Registration
 
 # One row for each trigger that is asked for, and the settings with each of them and without any.
-_QUERY: Final = """
+_QUERY: Final = sql.catalog_query(
+    """
     SELECT s.tracking, s.reset, s.name, wanted.uri, p.oid IS NOT NULL,
            f.calls, f.total_time, f.self_time
       FROM (SELECT pg_catalog.current_setting('track_functions') AS tracking,
@@ -34,6 +35,7 @@ _QUERY: Final = """
       LEFT JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
       LEFT JOIN pg_catalog.pg_stat_user_functions f ON f.funcid = p.oid
 """
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -197,7 +197,7 @@ class CompiledTrigger:
     def function_comment_sql(self, schema: str | None = None) -> str:
         """Stores the hash beside the function, where that needs no lock on the table either."""
         name = sql.quote_relation(self.function, schema)
-        comment = function_comment(self.hash, self.source)
+        comment = function_comment(self.hash, self.source, configured=bool(self.search_path))
         return f"COMMENT ON FUNCTION {name}() IS {sql.string(comment)}"
 
     def part_sql(

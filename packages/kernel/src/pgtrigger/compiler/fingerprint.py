@@ -37,13 +37,16 @@ _UNQUALIFIED: Final = (
     rf"'(::){_NAME}[.]|{_NAME}[.](?={_NAME}[(])', E'\\1', 'g')"
 )
 # By names: a dump keeps it, renaming may not.
-_WRITTEN: Final = (
+_WRITTEN: Final = sql.catalog_query(
     f"pg_catalog.left(pg_catalog.md5(pg_catalog.convert_to(pg_catalog.concat({_SHAPE}, "
     "(SELECT pg_catalog.string_agg(a.attname::text, ',' ORDER BY k.position) "
     "FROM pg_catalog.unnest(t.tgattr::int2[]) WITH ORDINALITY AS k(number, position) "
     "JOIN pg_catalog.pg_attribute a ON a.attrelid = t.tgrelid AND a.attnum = k.number), "
     f"{_UNQUALIFIED}), 'UTF8')), 8)"
 )
+
+# On the aliases t of pg_trigger and w of what is wanted.
+_NAMED: Final = sql.catalog_query("t.tgrelid = w.relation AND t.tgname = w.name")
 
 # On the aliases t and td of pg_trigger and its comment: nobody has changed the definition. One of
 # the two has to be as it was, which no change of the definition leaves.
@@ -52,12 +55,15 @@ TRIGGER_INTACT: Final = (
     f" WHEN pg_catalog.substr(td.description, {HASH_LENGTH + 2}, {_TRIGGER}) = {_STORED} THEN true"
     f" ELSE pg_catalog.substr(td.description, {HASH_LENGTH + 2 + _TRIGGER}) = {_WRITTEN} END"
 )
+# Whether a function has settings of its own goes into its fingerprint; not which, as the server
+# writes them in its own words.
+_CONFIGURED: Final = "SET"
 # On the aliases p and pd of pg_proc and its comment: nobody has replaced the body.
 FUNCTION_INTACT: Final = (
     f"(pg_catalog.length(pd.description) <= {HASH_LENGTH} OR"
     f" pg_catalog.substr(pd.description, {HASH_LENGTH + 2}) ="
-    " pg_catalog.left(pg_catalog.md5(pg_catalog.convert_to(p.prosrc, 'UTF8')), "
-    f"{_FUNCTION}))"
+    " pg_catalog.left(pg_catalog.md5(pg_catalog.convert_to(pg_catalog.concat(p.prosrc, "
+    f"CASE WHEN p.proconfig IS NOT NULL THEN '{_CONFIGURED}' END), 'UTF8')), {_FUNCTION}))"
 )
 
 
@@ -66,8 +72,15 @@ def declared_hash(comment: str | None) -> str:
     return (comment or "").partition(":")[0]
 
 
-def function_comment(declared: str, source: str) -> str:
-    """The comment of a function: the hash of its declaration, and the fingerprint of its body."""
+def function_comment(declared: str, source: str, *, configured: bool = False) -> str:
+    """The comment of a function: the hash of its declaration, and the fingerprint of its body.
+
+    Args:
+        declared: the hash.
+        source: the body.
+        configured: whether it has settings of its own.
+    """
+    source += _CONFIGURED if configured else ""
     body = hashlib.md5(source.encode(), usedforsecurity=False).hexdigest()
     return f"{declared}:{body[:_FUNCTION]}"
 
@@ -96,7 +109,7 @@ def comment_triggers_sql(comments: Iterable[TriggerComment]) -> str:
         "SELECT pg_catalog.format('COMMENT ON TRIGGER %I ON %s IS %L', t.tgname, w.relation, "
         f"pg_catalog.concat(w.declared, ':', {_STORED}, {_WRITTEN})) "
         f"FROM (VALUES {values}) AS w (declared, name, relation) "
-        "JOIN pg_catalog.pg_trigger t ON t.tgrelid = w.relation AND t.tgname = w.name"
+        f"JOIN pg_catalog.pg_trigger t ON {_NAMED}"
     )
     body = (
         f"DECLARE command text; BEGIN FOR command IN {command} LOOP EXECUTE command; END LOOP; END"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from django.apps import apps
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -13,6 +14,12 @@ from pgtrigger.handwritten import FoundTrigger
 from pgtrigger.inspection import layout
 from pgtrigger.inspection.drafting import Draft, draft
 from pgtrigger.registry import registered
+
+# By which of some names the search path finds a table.
+_NAME: Final = sql.catalog_query(
+    "SELECT wanted.name FROM pg_catalog.unnest(%s::text[]) AS wanted(name) "
+    "WHERE pg_catalog.to_regclass(wanted.name) = %s::oid"
+)
 
 
 def source_of_table(connection: BaseDatabaseWrapper, name: str, *, ours: bool = False) -> str:
@@ -49,11 +56,7 @@ def _model_of(connection: BaseDatabaseWrapper, relation: int) -> Model | None:
     models = [m for m in apps.get_models(include_auto_created=True) if not m._meta.proxy]
     names = {sql.quote_relation(m._meta.db_table): m for m in models}
     with connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT wanted.name FROM pg_catalog.unnest(%s::text[]) AS wanted(name) "
-            "WHERE pg_catalog.to_regclass(wanted.name) = %s::oid",
-            [[*names], relation],
-        )
+        cursor.execute(_NAME, [[*names], relation])
         row = cursor.fetchone()
     return names[row[0]] if row else None
 

@@ -20,13 +20,15 @@ CREATED: Final = "created"
 AVAILABLE: Final = "available"
 ABSENT: Final = "absent"
 
-_STATE: Final = """
+_STATE: Final = sql.catalog_query(
+    """
     SELECT n.nspname, a.name
       FROM (VALUES (%s)) AS wanted(name)
       LEFT JOIN pg_catalog.pg_extension e ON e.extname = wanted.name
       LEFT JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
       LEFT JOIN pg_catalog.pg_available_extensions a ON a.name = wanted.name
 """
+)
 # What keeps a role, or a server that only reads, from making a function for a moment.
 _NOT_ALLOWED: Final = ("42501", "25006")
 _PROBE: Final = "pgtrigger_lint"

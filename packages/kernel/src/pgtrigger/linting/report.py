@@ -28,17 +28,21 @@ BY_TEXT: Final = "text"
 BY_SERVER: Final = "server"
 BY_EXTENSION: Final = "plpgsql_check"
 
-_RELATIONS: Final = """
+_RELATIONS: Final = sql.catalog_query(
+    """
     SELECT wanted.name, c.oid,
            ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
                   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
       FROM pg_catalog.unnest(%s::text[]) AS wanted(name)
       JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(wanted.name)
 """
-_FUNCTIONS: Final = """
+)
+_FUNCTIONS: Final = sql.catalog_query(
+    """
     SELECT wanted.name, p.oid FROM pg_catalog.unnest(%s::text[]) AS wanted(name)
       JOIN pg_catalog.pg_proc p ON p.oid = pg_catalog.to_regprocedure(wanted.name)
 """
+)
 
 
 @dataclass(frozen=True, kw_only=True)

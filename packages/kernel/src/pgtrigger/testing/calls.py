@@ -25,13 +25,15 @@ _TRACKING: Final = """
 _TRACK: Final = "SELECT pg_catalog.set_config('track_functions', %s, false)"
 # Clones on partitions call the function of the partitioned table's trigger. All Postgres triggers
 # of a declaration call the same one.
-_TRIGGERS: Final = """
+_TRIGGERS: Final = sql.catalog_query(
+    """
     SELECT n.nspname, c.relname, t.tgname, t.tgfoid::int8
       FROM pg_catalog.pg_trigger t
       JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE t.tgparentid = 0 AND t.tgname = ANY(%s::name[])
 """
+)
 # A session keeps its counts back for a while after a transaction; what it keeps is in the second.
 # A rollback changes neither.
 _CALLS: Final = """
