@@ -254,3 +254,19 @@ def test_it_is_ignored_with_its_trigger(customer):
     with pgtrigger.ignore("ledger.Customer:history_insert"):
         Customer.objects.create(name="silent")
     assert not Customer.history.filter(name="silent").exists()
+
+
+def test_a_user_of_any_length_that_is_taken_fits_into_the_index(db):
+    # Nothing that can be compressed.
+    user = "".join(chr(0x4E00 + (n * 7919) % 20000) for n in range(333))
+    with context(user=user):
+        Invoice.objects.create()
+    assert Invoice.history.by(user).count() == 1
+
+
+@pytest.mark.parametrize("user", ["u" * 1001, "\ud800" * 1001, lambda: "u" * 1001], ids=range(3))
+def test_a_user_that_is_too_long_for_a_key_is_refused(db, user):
+    with pytest.raises(ContextError, match=r'"user" of a context.*at most 1000 bytes.*has 1,001'):
+        with context(user=user), transaction.atomic():
+            Invoice.objects.create()
+    assert not Context.objects.exists()

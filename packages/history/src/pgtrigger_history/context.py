@@ -22,6 +22,8 @@ from pgtrigger_history.errors import ContextError
 SETTING: Final = "pgtrigger.context"
 # What jsonb refuses: the character NUL, and halves of a pair of surrogates.
 _UNSTORABLE: Final = re.compile("[\0\ud800-\udfff]")
+# What fits into the index by which the changes of a user are found, however it compresses.
+_USER_BYTES: Final = 1000
 
 
 class context(Context):  # noqa: N801  # used like a function
@@ -38,7 +40,7 @@ class context(Context):  # noqa: N801  # used like a function
             what `EventQuerySet.by` looks for.
 
     Raises:
-        ContextError: a value that is no JSON.
+        ContextError: a value that is no JSON, or a ``user`` of more than 1000 bytes.
 
     Example::
 
@@ -100,7 +102,9 @@ def _text(values: Mapping[str, Any]) -> str:
     """The values as JSON, in a form that Postgres takes whatever they are."""
     with _without_context():
         found = {key: _evaluated(value) for key, value in values.items()}
-    return json.dumps(_storable(_plain(found)), ensure_ascii=False, separators=(",", ":"))
+    plain = _plain(found)
+    _check_user(plain)
+    return json.dumps(_storable(plain), ensure_ascii=False, separators=(",", ":"))
 
 
 class _without_context:  # noqa: N801  # used like a function
@@ -116,11 +120,22 @@ class _without_context:  # noqa: N801  # used like a function
 
 
 def _checked(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values as they are to be kept. Raises `ContextError` for what is no JSON."""
-    return {
+    """The values as they are to be kept. Raises `ContextError` for what cannot be stored."""
+    found = {
         key: value if _is_lazy(value) else _plain({key: value})[key]
         for key, value in values.items()
     }
+    _check_user(found)
+    return found
+
+
+def _check_user(values: Mapping[str, Any]) -> None:
+    user = values.get("user")
+    if isinstance(user, str) and (size := len(user.encode(errors="replace"))) > _USER_BYTES:
+        raise ContextError(
+            f'The "user" of a context is the key of a user, of at most {_USER_BYTES} bytes, and '
+            f"this one has {size:,}. Give what is longer another name."
+        )
 
 
 def _is_lazy(value: Any) -> bool:
