@@ -1,7 +1,10 @@
+from contextlib import closing
+
 import pytest
 from django.db import connections, transaction
 
 from databases.place import known_as, new_database
+from project.connections import connect
 from security import hostile
 
 # Schemas with better matches than Postgres' own, which raise an exception when they are called;
@@ -11,9 +14,14 @@ SCHEMAS = {"loud": {}, "never": {"answer": "false"}, "always": {"answer": "true"
 
 @pytest.fixture(scope="session")
 def _prepared(server, django_db_setup):
-    tested = connections["default"]
-    tested.close()
-    with new_database(server, f"TEMPLATE {tested.settings_dict['NAME']}") as database:
+    name = connections["default"].settings_dict["NAME"]
+    connections.close_all()
+    with closing(connect(server.url)) as administration, administration.cursor() as cursor:
+        # Threads of other tests may have left theirs, and nobody may be there while it is copied.
+        cursor.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+        )
+    with new_database(server, f"TEMPLATE {name}") as database:
         database.made = {
             schema: hostile.make(database, schema, shadows=bool(options), **options)
             for schema, options in SCHEMAS.items()
