@@ -50,7 +50,7 @@ STATEMENT_RULE = Rule(
 def run(scale: Scale) -> Iterator[Finding]:
     for name, change in (("state changes", CHANGES), ("state stays", STAYS)):
         yield from row_level(scale, {f"FSM, {name}": ROW_RULE}, change)
-    sizes = scale.pick({1_000: 15, 10_000: 9, 100_000: 5}, {100: 1, 1_000: 1})
+    sizes = scale.pick({1_000: 41, 10_000: 21, 100_000: 7}, {100: 1, 1_000: 1})
     yield from by_size("FSM, statement level, state changes", STATEMENT_RULE, sizes, CHANGES)
     yield from beside_django_fsm(scale)
 

@@ -80,7 +80,7 @@ def run(scale: Scale) -> Iterator[Finding]:
     reconnect()
     # How many rounds; without any, the warm-up counts.
     sizes = scale.pick(
-        {5_000: 5, 20_000: 2, 80_000: 0},
+        {5_000: 11, 20_000: 7, 80_000: 3},
         {250: 0, 500: 0, 1_000: 0},
         {20_000: 7, FLIGHTS: 0, 1_000_000: 0},
     )

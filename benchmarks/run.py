@@ -155,15 +155,23 @@ def main() -> int:
             console.print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine()}, load {load()}")
             if options.quick:
                 console.print("A trial run: sizes are small and these figures mean nothing.")
+            failed = []
             for name in names:
-                result = measure(options, name, subject_of(name), console)
+                try:
+                    result = measure(options, name, subject_of(name), console)
+                except Exception:  # the others are measured all the same
+                    console.print_exception()
+                    failed.append(name)
+                    continue
                 known = ", ".join(f"{each} {number}" for each, number in result.versions.items())
                 console.print(f"{known}\n")
                 if writes:
                     write(result, options.pages / "results")
                     # At once, so that nothing is lost when a later subject fails.
                     render(options.pages, [name])
-    return 0
+    if failed:
+        console.print(f"[red]Failed: {', '.join(failed)}.[/red]")
+    return int(bool(failed))
 
 
 if __name__ == "__main__":

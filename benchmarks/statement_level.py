@@ -55,7 +55,7 @@ RULES = {
 
 def run(scale: Scale) -> Iterator[Finding]:
     sizes = scale.pick(
-        {1_000: 15, 10_000: 7, 100_000: 3, 1_000_000: 0},
+        {1_000: 41, 10_000: 21, 100_000: 7, 1_000_000: 1},
         {100: 2, 1_000: 2},
         {1_000: 31, 10_000: 21, 100_000: 9, 1_000_000: 5},
     )
@@ -104,10 +104,15 @@ def measure(
 ) -> dict[str, Samples]:
     """The samples of these contenders, of the trigger by hand, and of none."""
     reconnect()
-    of_peer: dict[str, str] = {}
-    tables = {"none": Table("statement_none", rows).create()}
-    tables |= rule.tables(rows, "statement", of_peer)
-    install(PEER, of_peer)
+    # A disabled trigger would still have its transition tables filled, so each has its table.
+    tables = {
+        "none": Table("statement_none", rows).create(),
+        HAND: Table("statement_hand", rows).create().by_hand(rule.clauses, rule.body),
+        OURS: Table("statement_ours", rows).create().by_us(rule.declaration),
+    }
+    if rule.peer and peer_environment(PEER) is not None:
+        tables[PEER] = Table("statement_peer", rows).create()
+        install(PEER, {tables[PEER].name: rule.declaration})
 
     def work(name: str, samples: Samples) -> None:
         table = tables[name.removesuffix(AFTER_ONE)]
