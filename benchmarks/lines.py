@@ -50,9 +50,11 @@ class Line(NamedTuple):
         """``met``, ``MISSED``, or ``unclear`` where medians and fastest rounds disagree."""
         if self.bar is None:
             return ""
+        if self.ratio is None:
+            return "unclear"  # noise: run it again when the machine is quiet
         held = {ratio <= self.bar for ratio in (self.ratio, self.best) if ratio is not None}
         if len(held) != 1:
-            return "unclear"  # noise: run it again when the machine is quiet
+            return "unclear"
         return "met" if held == {True} else "MISSED"
 
 

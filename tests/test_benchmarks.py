@@ -229,7 +229,13 @@ def test_noise_makes_a_line_unclear_and_not_nan(module):
 
 @pytest.mark.parametrize(
     ("ratio", "best", "verdict"),
-    [(1.0, 1.1, "met"), (1.2, 1.2, "MISSED"), (1.2, 1.1, "unclear"), (1.1, 1.2, "unclear")],
+    [
+        (1.0, 1.1, "met"),
+        (1.2, 1.2, "MISSED"),
+        (1.2, 1.1, "unclear"),
+        (1.1, 1.2, "unclear"),
+        (None, 1.9, "unclear"),
+    ],
 )
 def test_a_bar_is_met_when_medians_and_fastest_rounds_say_so(module, ratio, best, verdict):
     line = module("lines").Line("rows", "by hand", "", ratio=ratio, best=best, bar=1.15)
