@@ -108,8 +108,8 @@ of django-fsm with `save()`. django-fsm checks in Python alone and puts nothing 
 pgtrigger's check is made by Postgres, and by Python on top.
 """,
     unit=(
-        "an update at row level; what a trigger adds to a row at statement level; in processor time "
-        "of the server, and in Python in wall time"
+        "an update at row level; what a trigger adds to a row at statement level; in processor "
+        "time of the server, and in Python in wall time"
     ),
     contenders=(HAND, OURS, PGTRIGGER, DJANGO_FSM),
     bar="1.10 of the update by hand, and 1.15 of what the one by hand adds at statement level",
