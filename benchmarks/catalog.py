@@ -15,7 +15,7 @@ Measured = dict[tuple[str, str, int], Samples]
 
 def run(scale: Scale) -> Iterator[Finding]:
     models = scale.pick(250, 5)
-    sizes = scale.pick((250, 1_000, 2_000, 4_000), (5, 10), (250, 500, 1_000, 2_000, 4_000))
+    sizes = scale.pick((250, 1_000, 2_000), (5, 10), (250, 500, 1_000, 2_000, 4_000))
     asked: dict[tuple[str, str], list[int]] = {}
     measured: Measured = {}
     with projects("catalog") as made:

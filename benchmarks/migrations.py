@@ -22,7 +22,7 @@ OF_PEER = 2_000
 
 def run(scale: Scale) -> Iterator[Finding]:
     models = scale.pick(250, 5)
-    sizes = scale.pick((250, 1_000, 2_000, 4_000), (5, 20), (250, 500, 1_000, 2_000, 4_000))
+    sizes = scale.pick((250, 1_000, 2_000), (5, 20), (250, 500, 1_000, 2_000, 4_000))
     sized = {OURS: sizes, PEER: [size for size in sizes if scale.full or size <= OF_PEER]}
     measured: dict[tuple[str, int, str], Samples] = {}
     with projects("makes") as made:

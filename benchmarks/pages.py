@@ -92,7 +92,7 @@ hatch run bench --full history
 hatch run bench --render
 ```
 
-The first measures everything in about 20 minutes and writes these pages. The second does so for
+The first measures everything in about half an hour and writes these pages. The second does so for
 some subjects only. `--quick` takes small sizes and prints, and writes no page without `--write`.
 `--full` takes the largest sizes, for which you need an hour. `--render` measures nothing and
 writes the pages again from `docs/benchmarks/results`.

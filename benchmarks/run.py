@@ -2,7 +2,7 @@
 
 ::
 
-    hatch run bench                      # everything, in about 20 minutes; writes the pages
+    hatch run bench                      # everything, in about half an hour; writes the pages
     hatch run bench row_cost ignore      # some subjects and their pages
     hatch run bench --quick              # small sizes and few rounds: does it run? no figures
     hatch run bench --render             # the pages once more, from what was measured last
