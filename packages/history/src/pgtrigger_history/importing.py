@@ -22,11 +22,11 @@ from pgtrigger_history.filling import Filling, event_columns
 from pgtrigger_history.sources import LIMIT, Source
 from pgtrigger_history.trackings import Tracking
 
-_COLUMNS: Final = sql.catalog_query("""
+_COLUMNS: Final = """
     SELECT attname::text, pg_catalog.format_type(atttypid, NULL) FROM pg_catalog.pg_attribute
      WHERE attrelid = pg_catalog.to_regclass(%s) AND attnum > 0 AND NOT attisdropped
      ORDER BY attnum
-""")
+"""
 _USUAL: Final = {
     "insert": "INSERT", "create": "INSERT", "update": "UPDATE", "delete": "DELETE"
 }  # fmt: skip
@@ -216,7 +216,7 @@ class Importing:
         return {**_USUAL, **own, **self._given}
 
     def _columns(self, table: str) -> dict[str, str]:
-        return dict(self._rows(_COLUMNS, [sql.quote_relation(table)]))
+        return dict(self._rows(sql.catalog_query(_COLUMNS), [sql.quote_relation(table)]))
 
     def _rows(self, query: str, parameters: Sequence[Any]) -> list[Any]:
         with connections[self.database].cursor() as cursor:

@@ -22,8 +22,7 @@ from pgtrigger_history.trackings import Tracking
 
 _MOMENT: Final = 'YYYY-MM-DD"T"HH24:MI:SS.US'
 # A bound is shown in the time zone of the session, which reads it as well.
-_PARTITIONS: Final = sql.catalog_query(
-    r"""
+_PARTITIONS: Final = r"""
     SELECT n.nspname, c.relname, b.bound = 'DEFAULT',
            pg_catalog.to_char(b.lower AT TIME ZONE 'UTC', %s),
            pg_catalog.to_char(b.upper AT TIME ZONE 'UTC', %s),
@@ -40,22 +39,17 @@ _PARTITIONS: Final = sql.catalog_query(
      WHERE i.inhparent = pg_catalog.to_regclass(%s) AND NOT i.inhdetachpending
      ORDER BY b.lower NULLS LAST, c.relname
 """
-)
-_TABLE: Final = sql.catalog_query(
-    """
+_TABLE: Final = """
     SELECT c.relkind::text, n.nspname, c.relname
       FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE c.oid = pg_catalog.to_regclass(%s)
 """
-)
-_COLUMNS: Final = sql.catalog_query(
-    """
+_COLUMNS: Final = """
     SELECT attname FROM pg_catalog.pg_attribute
      WHERE attrelid = pg_catalog.to_regclass(%s)
        AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
      ORDER BY attnum
 """
-)
 
 
 class Partition(NamedTuple):
@@ -109,7 +103,7 @@ class Partitioning:
         self.tracking, self.database, self.lock_timeout = tracking, database, lock_timeout
         model: Any = tracking.event_model
         label, db_table = model._meta.label, model._meta.db_table
-        rows = self._rows(_TABLE, [sql.quote_relation(db_table)])
+        rows = self._rows(sql.catalog_query(_TABLE), [sql.quote_relation(db_table)])
         kind, schema, name = rows[0] if rows else ("", "", db_table)
         if kind != "p" or not is_partitioned(model):
             why = "declare track(partition=…)"
@@ -130,7 +124,7 @@ class Partitioning:
         return [
             Partition(schema, name, default, _moment(start), _moment(end), size, rows)
             for schema, name, default, start, end, size, rows in self._rows(
-                _PARTITIONS, [_MOMENT, _MOMENT, self.relation]
+                sql.catalog_query(_PARTITIONS), [_MOMENT, _MOMENT, self.relation]
             )
         ]
 
@@ -176,7 +170,8 @@ class Partitioning:
         name = partition_name(self.table, period.suffix)
         partition = sql.quote_relation(name, self.schema)
         columns = ", ".join(
-            sql.quote(column) for (column,) in self._rows(_COLUMNS, [self.relation])
+            sql.quote(column)
+            for (column,) in self._rows(sql.catalog_query(_COLUMNS), [self.relation])
         )
         start, end = (sql.string(moment.isoformat()) for moment in period[1:])
         moved = 0

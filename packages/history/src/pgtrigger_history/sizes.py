@@ -15,8 +15,7 @@ from pgtrigger_history.body import CONTEXT_TABLE
 from pgtrigger_history.trackings import Tracking
 
 # A table and, if it is partitioned, all below it.
-_SIZES: Final = sql.catalog_query(
-    """
+_SIZES: Final = """
     SELECT pg_catalog.sum(c.reltuples) FILTER (WHERE c.relkind = 'r' AND c.reltuples >= 0)::bigint,
            pg_catalog.sum(pg_catalog.pg_table_size(c.oid))::bigint,
            pg_catalog.sum(pg_catalog.pg_indexes_size(c.oid))::bigint,
@@ -25,7 +24,6 @@ _SIZES: Final = sql.catalog_query(
       JOIN pg_catalog.pg_class c ON c.oid = whole.oid OR c.oid = ANY (ARRAY(
            SELECT part.relid FROM pg_catalog.pg_partition_tree(whole.oid) AS part))
 """
-)
 
 
 class Size(NamedTuple):
@@ -66,7 +64,7 @@ def _size(
     name: str, db_table: str, columns: tuple[str, str], database: str, exact: bool
 ) -> Size | None:
     table = sql.quote_relation(db_table)
-    rows, size, indexes, partitions = _row(database, _SIZES, [table])
+    rows, size, indexes, partitions = _row(database, sql.catalog_query(_SIZES), [table])
     if size is None:
         return None
     if exact:

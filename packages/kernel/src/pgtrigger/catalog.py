@@ -30,8 +30,7 @@ OURS: Final = r"pgtrigger\_%"
 # looked for in the search path, in the schemas that were named, or everywhere. The planner, which
 # knows little of catalogs, would take the index on classid, which all triggers share, but for the
 # cast.
-_TRIGGERS: Final = sql.catalog_query(
-    f"""
+_TRIGGERS: Final = f"""
     SELECT n.nspname, c.relname, t.tgname, t.tgenabled, td.description,
            {fingerprint.TRIGGER_INTACT}, pn.nspname, p.proname, pd.description,
            {fingerprint.FUNCTION_INTACT},
@@ -57,10 +56,8 @@ _TRIGGERS: Final = sql.catalog_query(
        AND (%s::name[] IS NULL OR c.relname = ANY(%s::name[]))
        AND (%s OR n.nspname = ANY(%s::name[]) OR (%s AND pg_catalog.pg_table_is_visible(c.oid)))
 """
-)
 # Functions of ours that no trigger calls.
-_ORPHANS: Final = sql.catalog_query(
-    """
+_ORPHANS: Final = """
     SELECT NULL, NULL, NULL, NULL, NULL, NULL, n.nspname, p.proname, NULL, NULL, 0, NULL, NULL
       FROM pg_catalog.pg_proc p
       JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
@@ -69,7 +66,6 @@ _ORPHANS: Final = sql.catalog_query(
             OR (%s AND pg_catalog.pg_function_is_visible(p.oid)))
        AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgfoid = p.oid)
 """
-)
 _ORDER: Final = " ORDER BY 1, 2, 3, 7, 8"
 
 
@@ -249,7 +245,7 @@ def read(
         query += f" UNION ALL {_ORPHANS}"
         parameters += [OURS, *places]
     with connection.cursor() as cursor:
-        cursor.execute(query + _ORDER, parameters)
+        cursor.execute(sql.catalog_query(query + _ORDER), parameters)
         rows = cursor.fetchall()
     return Catalog(
         (_installed(row) for row in rows if row[1] is not None),

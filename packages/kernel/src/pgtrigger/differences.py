@@ -21,8 +21,7 @@ from pgtrigger.compiler import state_sql
 from pgtrigger.errors import InstallationError, sqlstate
 from pgtrigger.layout import lay_out
 
-_DEFINITIONS: Final = sql.catalog_query(
-    """
+_DEFINITIONS: Final = """
     SELECT t.tgname, pg_catalog.pg_get_triggerdef(t.oid, true),
            pg_catalog.concat_ws(E'\\n', pg_catalog.array_to_string(p.proconfig, ', '), p.prosrc)
       FROM pg_catalog.pg_trigger t
@@ -33,14 +32,11 @@ _DEFINITIONS: Final = sql.catalog_query(
        AND n.oid = CASE WHEN %s THEN pg_catalog.pg_my_temp_schema()
                         ELSE pg_catalog.to_regnamespace(%s)::oid END
 """
-)
-_IS_VIEW: Final = sql.catalog_query(
-    """
+_IS_VIEW: Final = """
     SELECT c.relkind = 'v' FROM pg_catalog.pg_class c
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE c.relname = %s AND n.nspname = %s
 """
-)
 _TEMPORARY: Final = "pg_temp"
 # insufficient_privilege and read_only_sql_transaction
 _REFUSED: Final = frozenset(["42501", "25006"])
@@ -98,7 +94,7 @@ def _installed(connection: Any, triggers: Sequence[InstalledTrigger], db_table: 
     with connection.cursor() as cursor:
         for one in triggers:
             place = sql.quote(one.schema)
-            cursor.execute(_DEFINITIONS, [one.table, [one.pgid], False, place])
+            cursor.execute(sql.catalog_query(_DEFINITIONS), [one.table, [one.pgid], False, place])
             definitions |= _by_pgid(cursor.fetchall())
     states = {one.pgid: one.state for one in triggers}
     return _text(definitions, db_table, triggers[0].function if triggers else "", states)
@@ -123,7 +119,7 @@ def _as_the_server_writes_it(connection: Any, wanted: Wanted, schema: str) -> De
     real = sql.quote_relation(wanted.db_table, schema)
     name = sql.quote_relation(table, _TEMPORARY)
     with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-        cursor.execute(_IS_VIEW, [table, schema])
+        cursor.execute(sql.catalog_query(_IS_VIEW), [table, schema])
         (is_view,) = cursor.fetchone()
         if is_view:
             cursor.execute(f"CREATE VIEW {name} AS SELECT * FROM {real}")
@@ -133,7 +129,7 @@ def _as_the_server_writes_it(connection: Any, wanted: Wanted, schema: str) -> De
         for part in compiled.parts:
             for statement in compiled.part_sql(part, name, _TEMPORARY, comments=[]):
                 cursor.execute(statement)
-        cursor.execute(_DEFINITIONS, [table, [*compiled.pgids], True, None])
+        cursor.execute(sql.catalog_query(_DEFINITIONS), [table, [*compiled.pgids], True, None])
         definitions = _by_pgid(cursor.fetchall())
         transaction.set_rollback(True, using=connection.alias)
     return definitions

@@ -19,8 +19,7 @@ from pgtrigger.errors import TableNotFoundError
 _ROW, _BEFORE, _INSTEAD = 1, 2, 64
 _EVENTS: Final = {4: "INSERT", 8: "DELETE", 16: "UPDATE", 32: "TRUNCATE"}
 
-_QUERY: Final = sql.catalog_query(
-    """
+_QUERY: Final = """
     SELECT t.tgname, n.nspname, c.relname, c.oid, pg_catalog.pg_get_triggerdef(t.oid), t.tgtype,
            ARRAY(SELECT a.attname::text
                    FROM pg_catalog.unnest(t.tgattr::int2[]) WITH ORDINALITY AS k(number, position)
@@ -48,7 +47,6 @@ _QUERY: Final = sql.catalog_query(
        AND (%s OR t.tgname NOT LIKE %s)
      ORDER BY n.nspname, c.relname, t.tgname
 """
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -181,7 +179,7 @@ def read(
         ours: those that have been installed from declarations, too.
     """
     with connection.cursor() as cursor:
-        cursor.execute(_QUERY, [relation, relation, ours, OURS])
+        cursor.execute(sql.catalog_query(_QUERY), [relation, relation, ours, OURS])
         return [_found(row) for row in cursor.fetchall()]
 
 

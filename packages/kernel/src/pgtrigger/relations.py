@@ -12,8 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from pgtrigger import sql
 
-_PLACES: Final = sql.catalog_query(
-    """
+_PLACES: Final = """
     SELECT c.relname, n.nspname
       FROM pg_catalog.pg_class c
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -22,26 +21,23 @@ _PLACES: Final = sql.catalog_query(
        AND pg_catalog.has_schema_privilege(n.oid, 'USAGE')
      ORDER BY n.nspname
 """
-)
-_NAME: Final = sql.catalog_query(
+_NAME: Final = (
     "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c "
     "JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = %s"
 )
-_LOCATE: Final = sql.catalog_query(
-    """
+_LOCATE: Final = """
     SELECT wanted.name, n.nspname
       FROM unnest(%s::text[]) AS wanted(name)
       JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(wanted.name)
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 """
-)
 
 
 def schemas_of(connection: BaseDatabaseWrapper, tables: Iterable[str]) -> dict[str, str]:
     """The schema in which the search path finds each ``db_table``; missing tables are left out."""
     quoted = {sql.quote_relation(table): table for table in tables}
     with connection.cursor() as cursor:
-        cursor.execute(_LOCATE, [[*quoted]])
+        cursor.execute(sql.catalog_query(_LOCATE), [[*quoted]])
         return {quoted[name]: schema for name, schema in cursor.fetchall()}
 
 
@@ -56,7 +52,7 @@ def places(
     names = sorted({name for _, name in wanted.values()})
     found: dict[str, list[str]] = {}
     with connection.cursor() as cursor:
-        cursor.execute(_PLACES, [names, within, within])
+        cursor.execute(sql.catalog_query(_PLACES), [names, within, within])
         for name, schema in cursor.fetchall():
             found.setdefault(name, []).append(schema)
     return {
@@ -76,6 +72,6 @@ def identify(connection: BaseDatabaseWrapper, db_table: str) -> int | None:
 def name_of(connection: BaseDatabaseWrapper, relation: int) -> str | None:
     """The quoted name, with its schema, of a table with this object identifier."""
     with connection.cursor() as cursor:
-        cursor.execute(_NAME, [relation])
+        cursor.execute(sql.catalog_query(_NAME), [relation])
         row = cursor.fetchone()
     return sql.quote_relation(row[1], row[0]) if row else None

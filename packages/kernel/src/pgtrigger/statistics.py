@@ -18,8 +18,7 @@ from pgtrigger.comparison import allowed
 from pgtrigger.registry import Registration
 
 # One row for each trigger that is asked for, and the settings with each of them and without any.
-_QUERY: Final = sql.catalog_query(
-    """
+_QUERY: Final = """
     SELECT s.tracking, s.reset, s.name, wanted.uri, p.oid IS NOT NULL,
            f.calls, f.total_time, f.self_time
       FROM (SELECT pg_catalog.current_setting('track_functions') AS tracking,
@@ -35,7 +34,6 @@ _QUERY: Final = sql.catalog_query(
       LEFT JOIN pg_catalog.pg_proc p ON p.oid = t.tgfoid
       LEFT JOIN pg_catalog.pg_stat_user_functions f ON f.funcid = p.oid
 """
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +116,10 @@ def read(connection: BaseDatabaseWrapper, pairs: Iterable[Registration]) -> Stat
         if allowed(model, connection.alias)
     ]
     with connection.cursor() as cursor:
-        cursor.execute(_QUERY, [[*column] for column in zip(*wanted, strict=True)] or [[]] * 3)
+        cursor.execute(
+            sql.catalog_query(_QUERY),
+            [[*column] for column in zip(*wanted, strict=True)] or [[]] * 3,
+        )
         rows = cursor.fetchall()
     tracking, since, name = rows[0][:3]
     counted = [

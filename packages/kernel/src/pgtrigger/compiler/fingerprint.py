@@ -37,7 +37,7 @@ _UNQUALIFIED: Final = (
     rf"'(::){_NAME}[.]|{_NAME}[.](?={_NAME}[(])', E'\\1', 'g')"
 )
 # By names: a dump keeps it, renaming may not.
-_WRITTEN: Final = sql.catalog_query(
+_WRITTEN: Final = (
     f"pg_catalog.left(pg_catalog.md5(pg_catalog.convert_to(pg_catalog.concat({_SHAPE}, "
     "(SELECT pg_catalog.string_agg(a.attname::text, ',' ORDER BY k.position) "
     "FROM pg_catalog.unnest(t.tgattr::int2[]) WITH ORDINALITY AS k(number, position) "
@@ -45,8 +45,11 @@ _WRITTEN: Final = sql.catalog_query(
     f"{_UNQUALIFIED}), 'UTF8')), 8)"
 )
 
-# On the aliases t of pg_trigger and w of what is wanted.
-_NAMED: Final = sql.catalog_query("t.tgrelid = w.relation AND t.tgname = w.name")
+# The statement that writes the comment of t, whose declared hash w has.
+_COMMENT: Final = (
+    "pg_catalog.format('COMMENT ON TRIGGER %I ON %s IS %L', t.tgname, w.relation, "
+    f"pg_catalog.concat(w.declared, ':', {_STORED}, {_WRITTEN}))"
+)
 
 # On the aliases t and td of pg_trigger and its comment: nobody has changed the definition. One of
 # the two has to be as it was, which no change of the definition leaves.
@@ -106,10 +109,9 @@ def comment_triggers_sql(comments: Iterable[TriggerComment]) -> str:
         for declared, pgid, table in comments
     )
     command = (
-        "SELECT pg_catalog.format('COMMENT ON TRIGGER %I ON %s IS %L', t.tgname, w.relation, "
-        f"pg_catalog.concat(w.declared, ':', {_STORED}, {_WRITTEN})) "
-        f"FROM (VALUES {values}) AS w (declared, name, relation) "
-        f"JOIN pg_catalog.pg_trigger t ON {_NAMED}"
+        f"SELECT {sql.catalog_query(_COMMENT)} FROM (VALUES {values}) "
+        f"AS w (declared, name, relation) JOIN pg_catalog.pg_trigger t "
+        f"ON {sql.catalog_query('t.tgrelid = w.relation AND t.tgname = w.name')}"
     )
     body = (
         f"DECLARE command text; BEGIN FOR command IN {command} LOOP EXECUTE command; END LOOP; END"

@@ -16,7 +16,7 @@ from pgtrigger.inspection.drafting import Draft, draft
 from pgtrigger.registry import registered
 
 # By which of some names the search path finds a table.
-_NAME: Final = sql.catalog_query(
+_NAME: Final = (
     "SELECT wanted.name FROM pg_catalog.unnest(%s::text[]) AS wanted(name) "
     "WHERE pg_catalog.to_regclass(wanted.name) = %s::oid"
 )
@@ -56,7 +56,7 @@ def _model_of(connection: BaseDatabaseWrapper, relation: int) -> Model | None:
     models = [m for m in apps.get_models(include_auto_created=True) if not m._meta.proxy]
     names = {sql.quote_relation(m._meta.db_table): m for m in models}
     with connection.cursor() as cursor:
-        cursor.execute(_NAME, [[*names], relation])
+        cursor.execute(sql.catalog_query(_NAME), [[*names], relation])
         row = cursor.fetchone()
     return names[row[0]] if row else None
 

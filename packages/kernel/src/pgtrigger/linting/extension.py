@@ -20,15 +20,13 @@ CREATED: Final = "created"
 AVAILABLE: Final = "available"
 ABSENT: Final = "absent"
 
-_STATE: Final = sql.catalog_query(
-    """
+_STATE: Final = """
     SELECT n.nspname, a.name
       FROM (VALUES (%s)) AS wanted(name)
       LEFT JOIN pg_catalog.pg_extension e ON e.extname = wanted.name
       LEFT JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
       LEFT JOIN pg_catalog.pg_available_extensions a ON a.name = wanted.name
 """
-)
 # What keeps a role, or a server that only reads, from making a function for a moment.
 _NOT_ALLOWED: Final = ("42501", "25006")
 _PROBE: Final = "pgtrigger_lint"
@@ -40,7 +38,7 @@ class Inspector:
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.connection = connection
         with connection.cursor() as cursor:
-            cursor.execute(_STATE, [EXTENSION])
+            cursor.execute(sql.catalog_query(_STATE), [EXTENSION])
             self.schema, available = cursor.fetchone()
         self.state = CREATED if self.schema else AVAILABLE if available else ABSENT
 
@@ -48,7 +46,7 @@ class Inspector:
         """Make the extension, for as long as the transaction lasts. Raises what Postgres says."""
         with self.connection.cursor() as cursor:
             cursor.execute(f"CREATE EXTENSION IF NOT EXISTS {sql.quote(EXTENSION)}")
-            cursor.execute(_STATE, [EXTENSION])
+            cursor.execute(sql.catalog_query(_STATE), [EXTENSION])
             self.schema, _ = cursor.fetchone()
         self.state = CREATED
 

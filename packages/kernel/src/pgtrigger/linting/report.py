@@ -28,21 +28,17 @@ BY_TEXT: Final = "text"
 BY_SERVER: Final = "server"
 BY_EXTENSION: Final = "plpgsql_check"
 
-_RELATIONS: Final = sql.catalog_query(
-    """
+_RELATIONS: Final = """
     SELECT wanted.name, c.oid,
            ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
                   WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)
       FROM pg_catalog.unnest(%s::text[]) AS wanted(name)
       JOIN pg_catalog.pg_class c ON c.oid = pg_catalog.to_regclass(wanted.name)
 """
-)
-_FUNCTIONS: Final = sql.catalog_query(
-    """
+_FUNCTIONS: Final = """
     SELECT wanted.name, p.oid FROM pg_catalog.unnest(%s::text[]) AS wanted(name)
       JOIN pg_catalog.pg_proc p ON p.oid = pg_catalog.to_regprocedure(wanted.name)
 """
-)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +119,9 @@ def _declared(inspector: Inspector, pairs: Sequence[Registration]) -> Iterator[L
     connection = inspector.connection
     found = read_catalog(connection, wanted, whole=False)
     with connection.cursor() as cursor:
-        cursor.execute(_RELATIONS, [[*{sql.quote_relation(w.db_table) for w in wanted}]])
+        cursor.execute(
+            sql.catalog_query(_RELATIONS), [[*{sql.quote_relation(w.db_table) for w in wanted}]]
+        )
         relations = {name: (oid, columns) for name, oid, columns in cursor.fetchall()}
     current = {w.uri: _installed(w.compiled, w.db_table, found) for w in wanted}
     oids = _functions(connection, filter(None, current.values()))
@@ -166,7 +164,7 @@ def _functions(
         for trigger in installed
     }
     with connection.cursor() as cursor:
-        cursor.execute(_FUNCTIONS, [[*names.values()]])
+        cursor.execute(sql.catalog_query(_FUNCTIONS), [[*names.values()]])
         found = dict(cursor.fetchall())
     return {trigger: found[name] for trigger, name in names.items() if name in found}
 

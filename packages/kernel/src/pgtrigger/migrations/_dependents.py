@@ -15,12 +15,11 @@ from pgtrigger.migrations._changes import declared_on
 
 # Triggers of ours whose WHEN or UPDATE OF uses a column; Postgres refuses to change its type, and
 # drops them together with it.
-_FUNCTIONS: Final = sql.catalog_query(
+_FUNCTIONS: Final = (
     "SELECT DISTINCT pg_catalog.pg_get_functiondef(tgfoid) FROM pg_catalog.pg_trigger "
     "WHERE tgrelid = pg_catalog.to_regclass(%s) AND NOT tgisinternal AND tgname LIKE %s"
 )
-_DEPENDENTS: Final = sql.catalog_query(
-    f"""
+_DEPENDENTS: Final = f"""
     SELECT DISTINCT t.tgname, pg_catalog.pg_get_triggerdef(t.oid), t.tgenabled, td.description,
            {fingerprint.TRIGGER_INTACT}, t.tgrelid, n.nspname, pn.nspname, p.proname
       FROM pg_catalog.pg_attribute a
@@ -38,7 +37,6 @@ _DEPENDENTS: Final = sql.catalog_query(
        AND NOT t.tgisinternal AND t.tgparentid = 0 AND t.tgname LIKE %s
      ORDER BY t.tgname
 """
-)
 
 
 class Dependent:
@@ -99,14 +97,16 @@ class Dependent:
 def dependents_of(connection: Any, model: Any, column: str) -> list[Dependent]:
     """The triggers of ours whose definition uses a column."""
     with connection.cursor() as cursor:
-        cursor.execute(_DEPENDENTS, [sql.quote_relation(model._meta.db_table), column, OURS])
+        cursor.execute(
+            sql.catalog_query(_DEPENDENTS), [sql.quote_relation(model._meta.db_table), column, OURS]
+        )
         return [Dependent(model, column, row) for row in cursor.fetchall()]
 
 
 def functions_of(connection: Any, db_table: str) -> list[str]:
     """The statements that replace the functions of a table's triggers by what they are."""
     with connection.cursor() as cursor:
-        cursor.execute(_FUNCTIONS, [sql.quote_relation(db_table), OURS])
+        cursor.execute(sql.catalog_query(_FUNCTIONS), [sql.quote_relation(db_table), OURS])
         return [definition for (definition,) in cursor.fetchall()]
 
 

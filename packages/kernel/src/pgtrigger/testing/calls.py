@@ -25,15 +25,13 @@ _TRACKING: Final = """
 _TRACK: Final = "SELECT pg_catalog.set_config('track_functions', %s, false)"
 # Clones on partitions call the function of the partitioned table's trigger. All Postgres triggers
 # of a declaration call the same one.
-_TRIGGERS: Final = sql.catalog_query(
-    """
+_TRIGGERS: Final = """
     SELECT n.nspname, c.relname, t.tgname, t.tgfoid::int8
       FROM pg_catalog.pg_trigger t
       JOIN pg_catalog.pg_class c ON c.oid = t.tgrelid
       JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
      WHERE t.tgparentid = 0 AND t.tgname = ANY(%s::name[])
 """
-)
 # A session keeps its counts back for a while after a transaction; what it keeps is in the second.
 # A rollback changes neither.
 _CALLS: Final = """
@@ -176,7 +174,9 @@ class count_calls(Block, Mapping[str, int]):  # noqa: N801  # used like a functi
         """The calls of each function that one of the triggers calls, or has called."""
         if not self._is_named:
             self._uris |= _uris_by_place(())  # with those that were registered in the block
-        for schema, table, pgid, function in self._ask(_TRIGGERS, [key[2] for key in self._uris]):
+        for schema, table, pgid, function in self._ask(
+            sql.catalog_query(_TRIGGERS), [key[2] for key in self._uris]
+        ):
             for place in (schema, None):
                 if uri := self._uris.get((place, table, pgid)):
                     self._functions[function] = uri
