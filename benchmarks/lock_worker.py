@@ -52,7 +52,7 @@ def change(order: dict[str, str]) -> None:
 def has_to_wait(order: dict[str, str]) -> bool:
     try:
         change(order)
-    except Exception as error:
+    except Exception as error:  # of either package and driver; raised again if it is no wait
         cause: BaseException | None = error
         while cause is not None:
             if getattr(cause, "sqlstate", None) == LOCK_NOT_AVAILABLE:

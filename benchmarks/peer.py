@@ -62,9 +62,9 @@ def install(declarations: str) -> None:
 
 def time_safedelete(table: str, rows: str) -> None:
     from django.db import connection  # noqa: PLC0415  # it wants the settings
-    from safedelete.models import SafeDeleteModel  # noqa: PLC0415  # as above
+    from safedelete.models import SafeDeleteModel  # noqa: PLC0415  # it wants the settings
 
-    class Row(SafeDeleteModel):  # as above
+    class Row(SafeDeleteModel):
         amount = models.IntegerField()
 
         class Meta:
@@ -85,7 +85,7 @@ def time_safedelete(table: str, rows: str) -> None:
 
 
 def time_django_fsm(table: str, rounds: str) -> None:
-    from django_fsm import (  # noqa: PLC0415  # as above
+    from django_fsm import (  # noqa: PLC0415  # it wants the settings
         ConcurrentTransitionMixin,
         FSMField,
         transition,

@@ -30,7 +30,7 @@ from runtime_state.conftest import declared as declared
 from runtime_state.conftest import probed as probed
 from runtime_state.conftest import untainted as untainted
 from runtime_state.probe import URI, ignored
-from shop.database import second_connection
+from shop.database import backend, second_connection, terminate
 
 LOST = (OperationalError, InterfaceError)
 SETTINGS = ("pgtrigger.ignore", "pgtrigger.context", "pgtrigger.context_stored", "search_path")
@@ -61,22 +61,6 @@ def ready(tracked, probed, untainted):
     """Rows of customers are removed in the end, and a trigger tells whether it fired."""
 
 
-def backend():
-    connection.ensure_connection()
-    driver = connection.connection
-    return driver.info.backend_pid
-
-
-def end(pid):
-    """End a session, as an administrator or a proxy does."""
-    other = second_connection()
-    try:
-        with other.cursor() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
-    finally:
-        other.close()
-
-
 def end_once_it_sleeps(pid):
     """End a session in the middle of a statement."""
     other = second_connection()
@@ -90,7 +74,7 @@ def end_once_it_sleeps(pid):
     def work():
         try:
             eventually(sleeps, "the statement to run")
-            end(pid)
+            terminate(pid)
         finally:
             other.close()
 
@@ -100,7 +84,7 @@ def end_once_it_sleeps(pid):
 
 
 def before_a_statement():
-    end(backend())
+    terminate(backend())
     Customer.objects.create(name="too late")
 
 
@@ -115,7 +99,7 @@ def during_a_statement():
 
 def before_the_commit():
     if connection.in_atomic_block:
-        end(backend())
+        terminate(backend())
     else:
         before_a_statement()
 

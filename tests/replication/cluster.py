@@ -6,16 +6,13 @@ import os
 import shutil
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
 from project.connections import connect
-
-PATIENCE = 60
 
 SETTINGS = {
     "listen_addresses": "",
@@ -125,11 +122,3 @@ def running() -> Iterator[Cluster]:
         made.init()
         made.start()
         yield made
-
-
-def wait_for(condition: Callable[[], object], what: str) -> None:
-    """Wait until something holds."""
-    end = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < end, f"never: {what}"
-        time.sleep(0.02)

@@ -3,7 +3,8 @@
 import pytest
 
 from e2e.conftest import Project
-from replication.cluster import cluster, running, wait_for
+from reliability.conftest import eventually
+from replication.cluster import cluster, running
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +54,7 @@ def pair(site):
         Project(site, primary.url()).python("-c", WRITE)
         lsn = primary.value("SELECT pg_current_wal_lsn()::text")
         query = "SELECT pg_last_wal_replay_lsn() >= %s::pg_lsn"
-        wait_for(lambda: standby.value(query, [lsn]), "the standby has caught up")
+        eventually(lambda: standby.value(query, [lsn]), "the standby has caught up")
         yield primary, standby
 
 

@@ -20,22 +20,7 @@ from django.db import (
 import pgtrigger
 from pgtrigger.session import local_settings
 from runtime_state.probe import URI, ignored, psycopg3
-from shop.database import run, second_connection, value
-
-
-def backend():
-    connections["default"].ensure_connection()
-    driver = connections["default"].connection
-    return driver.info.backend_pid
-
-
-def terminate(pid):
-    other = second_connection()
-    try:
-        with other.cursor() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
-    finally:
-        other.close()
+from shop.database import backend, run, terminate, value
 
 
 def settings_of_the_session():

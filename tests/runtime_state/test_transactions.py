@@ -17,7 +17,7 @@ import pgtrigger
 from pgtrigger.session import local_settings
 from runtime_state.probe import FIRED, QUIET, WRITE, ignored, notes, probe, psycopg3
 from runtime_state.wire import wire
-from shop.database import logged, logs, run, second_connection, value
+from shop.database import backend, logged, logs, run, terminate, value
 from shop.models import Log, Order
 
 LOGS = "shop.Order:logs"
@@ -364,20 +364,10 @@ def test_what_the_block_raises_comes_through(uri, raised, failed):
     assert not pgtrigger.is_ignored(uri)
 
 
-def terminate():
-    other = second_connection()
-    try:
-        pid = connection.connection.info.backend_pid
-        with other.cursor() as cursor:
-            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
-    finally:
-        other.close()
-
-
 def test_what_the_block_raises_comes_through_when_the_server_is_gone(uri):
     with pytest.raises(Mine), transaction.atomic(), pgtrigger.ignore(uri):
         ignored()
-        terminate()
+        terminate(backend())
         raise Mine
     connection.close()
     assert not ignored()
@@ -389,7 +379,7 @@ def test_a_context_whose_settings_cannot_be_written_leaves_nothing(uri, why):
         with transaction.atomic():
             run("SELECT 1")
             if why == "server gone":
-                terminate()
+                terminate(backend())
                 with pgtrigger.ignore(uri):
                     run("SELECT 1")
             else:

@@ -55,12 +55,11 @@ def make(database, schema, *, answer="", shadows=False):
     """
     body = f"BEGIN RETURN {answer}; END" if answer else ""
     place = pgtrigger.sql.literal(schema)
-    existing = "" if shadows else "AND NOT "
-    existing += (
+    existing = (
         ""
         if shadows
         else (
-            "EXISTS (SELECT FROM pg_operator WHERE oprname = o AND oprleft = l::regtype"
+            "AND NOT EXISTS (SELECT FROM pg_operator WHERE oprname = o AND oprleft = l::regtype"
             " AND oprright = r::regtype AND oprnamespace = 'pg_catalog'::regnamespace)"
         )
     )

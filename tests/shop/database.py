@@ -60,6 +60,22 @@ def second_connection() -> Any:
     return connect(database_url(url, entry["NAME"]))
 
 
+def backend() -> int:
+    """The number of the session that Django has with the test database; a new one if it has none."""
+    connection.ensure_connection()
+    return connection.connection.info.backend_pid
+
+
+def terminate(pid: int) -> None:
+    """End a session, as an administrator or a proxy does."""
+    other = second_connection()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(%s, 5000)", (pid,))
+    finally:
+        other.close()
+
+
 def database_url(url: str, name: str) -> str:
     head, _, query = url.partition("?")
     scheme, _, rest = head.partition("://")

@@ -10,7 +10,7 @@ from pgtrigger import sql
 from pgtrigger.clauses import Operation, UpdateOf, When
 from pgtrigger.composer import TABLES, full_join, missing
 from pgtrigger.conditions import Condition
-from pgtrigger.confinement import CATALOG_ONLY, is_confined
+from pgtrigger.confinement import path_for
 from pgtrigger.declaration import Model
 from pgtrigger.errors import DeclarationError
 from pgtrigger.functions import way_out
@@ -151,9 +151,7 @@ class FSM(pgtrigger.Composer):
         assert self.operation is not None
         if self.search_path or self.func or self.get_level() == pgtrigger.Row:
             return self.search_path
-        conditions = [self.get_condition_for(model, name) for name in self.operation.names]
-        confined = all(is_confined(each.resolve(model), model) for each in conditions)
-        return CATALOG_ONLY if confined else ()
+        return path_for([self.get_condition_for(model, n) for n in self.operation.names], model)
 
     def get_when(self, model: Model, operation: str | None = None) -> When:
         # Before an insert nobody knows yet whether ON CONFLICT makes an update of it, and the

@@ -28,7 +28,6 @@ _CONTEXT_PLACE: Final = "_pgh_context_place"
 STORED: Final = "pgtrigger.context_stored"
 
 KEPT: Final = "_pgh_kept"
-_EQUAL: Final = "OPERATOR(pg_catalog.=)"
 
 
 def variables(context: str, *, moves_rows: bool) -> list[tuple[str, str]]:
@@ -122,7 +121,7 @@ def record(db_table: str, recording: Recording, context: str) -> str:
     """Write events to the table that `find_event_table` has found."""
     quoted = sql.quote_relation(db_table)
     return (
-        f"IF {PLACE} {_EQUAL} pg_catalog.to_regclass({sql.string(quoted)}) THEN\n"
+        f"IF {PLACE} {sql.EQUAL} pg_catalog.to_regclass({sql.string(quoted)}) THEN\n"
         f"{sql.indent(recording.static(quoted, context))}\nELSE\n"
         f"{sql.indent(_find_elsewhere(db_table, PLACE))}\n"
         f"{sql.indent(recording.dynamic(context))}\nEND IF;"
@@ -180,7 +179,7 @@ def _find_elsewhere(db_table: str, variable: str) -> str:
         root = (
             "SELECT whole.relnamespace::pg_catalog.regnamespace::pg_catalog.text "
             "FROM pg_catalog.pg_class "
-            f"AS whole WHERE whole.oid {_EQUAL} pg_catalog.pg_partition_root(TG_RELID)"
+            f"AS whole WHERE whole.oid {sql.EQUAL} pg_catalog.pg_partition_root(TG_RELID)"
         )
         found = (
             f"coalesce(pg_catalog.to_regclass(({root}) OPERATOR(pg_catalog.||) {relation}), "
@@ -203,8 +202,8 @@ def _find_elsewhere(db_table: str, variable: str) -> str:
 # A context is stored once in a transaction. What has been stored is kept in settings that end with
 # the transaction, and that a rollback takes back as it does the row.
 _KNOWN = (
-    f"{CONTEXT} {_EQUAL} pg_catalog.current_setting('{STORED}', true)\n"
-    f"        AND {_CONTEXT_PLACE}::pg_catalog.oid::pg_catalog.text {_EQUAL} "
+    f"{CONTEXT} {sql.EQUAL} pg_catalog.current_setting('{STORED}', true)\n"
+    f"        AND {_CONTEXT_PLACE}::pg_catalog.oid::pg_catalog.text {sql.EQUAL} "
     f"pg_catalog.current_setting('{STORED}_in', true)"
 )
 # Only a transaction that has stored something needs to look for it, and it plans anew for that: a
@@ -212,8 +211,8 @@ _KNOWN = (
 _FIND = f"""\
 IF pg_catalog.current_setting('{STORED}', true) OPERATOR(pg_catalog.<>) '' THEN
     EXECUTE pg_catalog.format(
-        'SELECT id FROM %s WHERE transaction {_EQUAL} pg_catalog.pg_current_xact_id()'
-        ' AND data {_EQUAL} $1::pg_catalog.jsonb ORDER BY id LIMIT 1', {_CONTEXT_PLACE}
+        'SELECT id FROM %s WHERE transaction {sql.EQUAL} pg_catalog.pg_current_xact_id()'
+        ' AND data {sql.EQUAL} $1::pg_catalog.jsonb ORDER BY id LIMIT 1', {_CONTEXT_PLACE}
     ) INTO {CONTEXT_ID} USING {CONTEXT};
 END IF;"""
 _ADD = (
@@ -228,7 +227,7 @@ def _add_context() -> str:
     static = _ADD.format(table=quoted, data=CONTEXT)
     dynamic = sql.string(_ADD.format(table="%s", data="$1"))
     return (
-        f"IF {place} {_EQUAL} pg_catalog.to_regclass({sql.string(quoted)}) THEN\n"
+        f"IF {place} {sql.EQUAL} pg_catalog.to_regclass({sql.string(quoted)}) THEN\n"
         f"    {static} INTO {CONTEXT_ID};\nELSE\n"
         f"    EXECUTE pg_catalog.format({dynamic}, {place})\n"
         f"        INTO {CONTEXT_ID} USING {CONTEXT};\nEND IF;"

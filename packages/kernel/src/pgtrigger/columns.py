@@ -143,8 +143,7 @@ def is_built_in(field: models.Field[Any, Any]) -> bool:
     >>> is_built_in(models.CharField(max_length=20)), is_built_in(models.IntegerField())
     (True, True)
     """
-    kind = (field.db_type(offline_connection()) or "").lower()
-    return kind.split("(")[0].split("[")[0].strip().replace(" ", "_") in _BUILT_IN
+    return _type_name(field).replace(" ", "_") in _BUILT_IN
 
 
 def equal(field: models.Field[Any, Any], left: str, right: str) -> str:
@@ -156,7 +155,7 @@ def equal(field: models.Field[Any, Any], left: str, right: str) -> str:
     >>> equal(models.IntegerField(), "a", "b")
     'a OPERATOR(pg_catalog.=) b'
     """
-    return f"{left} {'OPERATOR(pg_catalog.=)' if is_built_in(field) else '='} {right}"
+    return f"{left} {sql.EQUAL if is_built_in(field) else '='} {right}"
 
 
 def same(field: models.Field[Any, Any], left: str, right: str) -> str:
@@ -181,5 +180,10 @@ def differs(field: models.Field[Any, Any], left: str, right: str) -> str:
 
 def has_equality(field: models.Field[Any, Any]) -> bool:
     """Whether Postgres can tell by ``=`` that two values of the column are the same."""
+    return _type_name(field) not in _COMPARED_AS_TEXT
+
+
+def _type_name(field: models.Field[Any, Any]) -> str:
+    """The type of the column, or of the elements of an array, without length or precision."""
     kind = (field.db_type(offline_connection()) or "").lower()
-    return kind.split("(")[0].rstrip("[]") not in _COMPARED_AS_TEXT
+    return kind.split("(")[0].split("[")[0].strip()

@@ -7,12 +7,14 @@ not known to be confined is left on the search path of the role that writes. Pos
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from django.db import models
 
 from pgtrigger import sql
 from pgtrigger.columns import columns_of, is_built_in
+from pgtrigger.conditions import Condition
 
 CATALOG_ONLY: Final = ("pg_catalog", "pg_temp")
 
@@ -33,14 +35,21 @@ _OPERATORS: Final = frozenset("=<>!+-*/|~,()[].:%")
 _LITERALS: Final = ("space", "comment", "string", "number")
 
 
+def path_for(conditions: Iterable[Condition], model: type[models.Model]) -> tuple[str, ...]:
+    """The search path of a function that evaluates these conditions; none if one needs more."""
+    confined = all(is_confined(each.resolve(model), model) for each in conditions)
+    return CATALOG_ONLY if confined else ()
+
+
 def is_confined(expression: str, model: type[models.Model]) -> bool:
     """Whether a condition on ``OLD`` and ``NEW`` reads only columns of types that Postgres has.
 
-    >>> is_confined("OLD.id = 1", models.Model), is_confined("is_holiday(OLD.day)", models.Model)
+    >>> from django.contrib.contenttypes.models import ContentType
+    >>> is_confined("OLD.id = 1", ContentType), is_confined("is_holiday(OLD.id)", ContentType)
     (True, False)
     """
     used = sql.row_columns(expression, "OLD") | sql.row_columns(expression, "NEW")
-    for field in columns_of(model) if hasattr(model, "_meta") else ():
+    for field in columns_of(model):
         if (field.column in used or "*" in used) and not is_built_in(field):
             return False
     before = ""

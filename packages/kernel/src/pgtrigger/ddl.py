@@ -91,7 +91,10 @@ def install_sql(
     sibling = next(iter([*ours, *former]), None)
     for part in compiled.parts:
         current = found.get(part.pgid)
-        state = _state_to_be(compiled, current or sibling, before)
+        known = current or sibling
+        state = compiled.state
+        if known:
+            state = state_to_be(compiled, known.state, known.comment, before)
         if (
             current is None
             or current not in here
@@ -113,21 +116,28 @@ def install_sql(
     )
 
 
-def _state_to_be(
-    compiled: CompiledTrigger, found: InstalledTrigger | None, before: CompiledTrigger | None
+def state_to_be(
+    compiled: CompiledTrigger, state: str, declared: str, before: CompiledTrigger | None
 ) -> str:
-    """What is disabled stays so. Otherwise what is declared holds, or else what there is."""
-    if found is None or (compiled.firing and found.state != "D"):
+    """What is disabled stays so. Otherwise what is declared holds, or else what there is.
+
+    Args:
+        compiled: the trigger.
+        state: what there is, as ``tgenabled`` has it.
+        declared: the hash of what was declared, as the comment has it.
+        before: what was declared, if that is known.
+    """
+    if state == "D" or (state == "O" and not compiled.firing):
+        return state
+    if compiled.firing:
         return compiled.state
-    if found.state in ("D", "O"):
-        return found.state
     # Nothing is declared any more, or nothing ever was.
-    declared = [before] if before else [replace(compiled, firing=f) for f in ("ALWAYS", "REPLICA")]
-    was = any(
-        one.state == found.state and (before or found.comment.endswith(one.definition_hash))
-        for one in declared
-    )
-    return "O" if was else found.state
+    if before:
+        was = before.state == state
+    else:
+        forms = (replace(compiled, firing=firing) for firing in ("ALWAYS", "REPLICA"))
+        was = any(f.state == state and declared.endswith(f.definition_hash) for f in forms)
+    return "O" if was else state
 
 
 def drop_functions_sql(triggers: Sequence[InstalledTrigger]) -> list[str]:

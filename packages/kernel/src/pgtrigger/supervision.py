@@ -95,9 +95,9 @@ def supervise(connection: Any, statement: Any, run: Callable[[], Any], cursor: A
             agreement.doubt()
     if agreement.is_settled(goal) or not can_be_written(connection):
         return run()
-    if must_come_first(statement, connection):
-        return run()
     if _is_for_writes_only(connection, goal) and is_plain_read(statement, connection):
+        return run()
+    if must_come_first(statement, connection):
         return run()
     if _can_go_together(connection, statement, cursor):
         changes, only_if = due(connection, goal)

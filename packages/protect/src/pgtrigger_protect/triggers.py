@@ -12,7 +12,7 @@ from pgtrigger.clauses import Operation, UpdateOf, When
 from pgtrigger.columns import comparable, differs
 from pgtrigger.composer import TABLES, rows_meet
 from pgtrigger.conditions import Condition
-from pgtrigger.confinement import CATALOG_ONLY, is_confined
+from pgtrigger.confinement import path_for
 from pgtrigger.declaration import Model
 from pgtrigger.errors import DeclarationError
 from pgtrigger.functions import way_out
@@ -86,7 +86,7 @@ class Protect(pgtrigger.Composer):
             return self.search_path
         condition = self.get_condition(model)
         assert condition is not None  # as it looks at rows
-        return CATALOG_ONLY if is_confined(condition.resolve(model), model) else ()
+        return path_for([condition], model)
 
     def _looks_at_rows(self, model: Model) -> bool:
         """Whether its function evaluates the condition, which has no WHEN clause to stand in."""

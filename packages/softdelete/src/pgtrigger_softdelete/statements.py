@@ -12,8 +12,6 @@ from dataclasses import dataclass
 
 from pgtrigger import sql
 
-_EQUAL = "OPERATOR(pg_catalog.=)"
-
 
 def to_regclass(name: str) -> str:
     """The table of a name, which is an SQL expression."""
@@ -110,10 +108,10 @@ def on_child_table(db_table: str, statement: Statement, then: str = "") -> str:
         f"        SELECT {in_home} WHERE {in_home} IS NOT NULL\n"
         "        UNION\n"
         "        SELECT key.conrelid::pg_catalog.regclass FROM pg_catalog.pg_class AS other\n"
-        f"            JOIN pg_catalog.pg_constraint AS key ON key.conrelid {_EQUAL} other.oid\n"
-        f"        WHERE {in_home} IS NULL AND other.relname {_EQUAL} {sql.string(name)}\n"
-        f"            AND key.contype {_EQUAL} 'f' AND key.conparentid {_EQUAL} 0\n"
-        f"            AND key.confrelid {_EQUAL} root\n"
+        f"            JOIN pg_catalog.pg_constraint AS key ON key.conrelid {sql.EQUAL} other.oid\n"
+        f"        WHERE {in_home} IS NULL AND other.relname {sql.EQUAL} {sql.string(name)}\n"
+        f"            AND key.contype {sql.EQUAL} 'f' AND key.conparentid {sql.EQUAL} 0\n"
+        f"            AND key.confrelid {sql.EQUAL} root\n"
         "    LOOP\n"
         f"{sql.indent(sql.indent(_lines(statement.dynamic('child'), then)))}\n"
         "    END LOOP;\nEND IF;"

@@ -186,10 +186,10 @@ def _statements(
         before=before,
     )
     statements += _orphaned_sql(change, lost)
-    state = next((lost[pgid].state for pgid in change.pgids if pgid in lost), after.state)
-    declared = after.firing or (before and before.firing)
-    if state != after.state and (state == "D" or not declared):
-        statements += state_sql(after.pgids, db_table, state, schema)
+    if former := next((lost[pgid] for pgid in change.pgids if pgid in lost), None):
+        state = ddl.state_to_be(after, former.state, former.declared, before)
+        if state != after.state:
+            statements += state_sql(after.pgids, db_table, state, schema)
     return statements
 
 

@@ -1,5 +1,6 @@
 """Identifiers, literals and tokens of SQL: the only place that quotes."""
 
+from pgtrigger.sql.operators import EQUAL as EQUAL
 from pgtrigger.sql.operators import catalog_query as catalog_query
 from pgtrigger.sql.quoting import RESERVED as RESERVED
 from pgtrigger.sql.quoting import array as array

@@ -17,6 +17,7 @@ from pgtrigger.sql.tokens import Token, tokens
 _OPERATORS: Final = frozenset(["=", "<>", "<", ">", "<=", ">=", "||"])
 # What operators are made of; PostgreSQL manual: "Lexical Structure", operators.
 _CHARACTERS: Final = frozenset("+-*/<>=~!@#%^&|`?")
+EQUAL: Final = "OPERATOR(pg_catalog.=)"
 _LIKE: Final = {"LIKE": "~~", "NOT LIKE": "!~~"}
 
 
