@@ -25,6 +25,7 @@ from history_peers import PGHISTORY, SIMPLE, ask
 from lines import HAND, OURS, Line, duration, relative
 from measure import Clock, Samples, Scale, rounds
 from saves import AROUND, AUTOCOMMIT, TRANSACTION, Around, time_saves
+from server import DURABILITY
 from session import execute, reconnect
 from subject import Finding, Subject
 
@@ -137,20 +138,24 @@ def case_of(what: str, name: str) -> tuple[str, str]:
 @contextmanager
 def durable() -> Iterator[bool]:
     """Have the embedded server wait for the disk; whether it does."""
-    names = ("fsync", "synchronous_commit", "full_page_writes")
     ours = "DATABASE_URL" not in os.environ
+
+    def set_durability(to: str) -> None:
+        changes = [f"ALTER SYSTEM SET {name} = {to}" for name in DURABILITY]
+        execute(*changes, "SELECT pg_reload_conf()")
+
     if ours:
-        execute(*(f"ALTER SYSTEM SET {name} = on" for name in names), "SELECT pg_reload_conf()")
+        set_durability("on")
     reconnect()
     with connection.cursor() as cursor:
         cursor.execute("SELECT bool_and(setting = 'on') FROM pg_settings WHERE name = ANY(%s)",
-                       [[*names]])  # fmt: skip
+                       [[*DURABILITY]])  # fmt: skip
         (waits,) = cursor.fetchone()
     try:
         yield waits
     finally:
         if ours:
-            execute(*(f"ALTER SYSTEM RESET {name}" for name in names), "SELECT pg_reload_conf()")
+            set_durability("off")
 
 
 def peers(scale: Scale) -> Iterator[Line]:

@@ -29,10 +29,11 @@ from pages import FIGURES, index, page, row
 from results import Result, read, write
 from rich.console import Console
 from rich.table import Table
+from server import server
 from subject import Subject
 from subjects import NAMES, subject_of
 
-from pgtrigger.testing import database_settings, postgres
+from pgtrigger.testing import database_settings
 
 DATABASE = "pgtrigger_benchmarks"
 PAGES = Path(__file__).parent.parent / "docs" / "benchmarks"
@@ -149,8 +150,8 @@ def main() -> int:
         return 0
     console = Console(width=None if sys.stdout.isatty() else 190)
     writes = options.write or not options.quick
-    with postgres() as server:
-        configure(server.url)
+    with server() as url:
+        configure(url)
         with database_of_its_own():
             console.print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine()}, load {load()}")
             if options.quick:

@@ -10,6 +10,7 @@ from django.db import connections
 
 from pgtrigger.testing import database_settings
 from project.connections import connect
+from shop.database import in_message
 
 PATIENCE = 30
 
@@ -145,9 +146,12 @@ def statements(alias="default"):
     seen = []
 
     def note(execute, sql, params, many, context):
-        words = str(sql).split()
-        if words[0] not in ("SELECT", "SET", "WITH"):
-            seen.append(" ".join(words[:4] if words[:2] == ["CREATE", "OR"] else words[:2]))
+        texts = [text.split() for text in in_message(str(sql))]
+        seen.extend(
+            " ".join(words[:4] if words[:2] == ["CREATE", "OR"] else words[:2])
+            for words in texts
+            if words[0] not in ("SELECT", "SET", "WITH")
+        )
         return execute(sql, params, many, context)
 
     with connections[alias].execute_wrapper(note):

@@ -434,12 +434,12 @@ def test_jobs_work_at_the_same_time_on_connections_of_their_own(tenants, monkeyp
     meeting = threading.Barrier(3, timeout=20)
     real, backends = changing.carry_out, set()
 
-    def carry_out(work, lock_timeout):
+    def carry_out(work, lock_timeout, **options):
         with connections["default"].cursor() as cursor:
             cursor.execute("SELECT pg_backend_pid()")
             backends.add(cursor.fetchone()[0])
         meeting.wait()
-        return real(work, lock_timeout)
+        return real(work, lock_timeout, **options)
 
     monkeypatch.setattr(changing, "carry_out", carry_out)
     command("install", "--all-schemas", "--jobs", "3")
@@ -452,7 +452,7 @@ def test_jobs_work_at_the_same_time_on_connections_of_their_own(tenants, monkeyp
 
 
 def test_an_error_that_is_not_the_databases_ends_the_whole(tenants, monkeypatch):
-    def carry_out(work, lock_timeout):
+    def carry_out(work, lock_timeout, **options):
         raise ZeroDivisionError(work.schema)
 
     monkeypatch.setattr(changing, "carry_out", carry_out)

@@ -6,11 +6,11 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
+from django.conf import settings as our_settings
 
 from project.connections import connect
 
@@ -39,10 +39,14 @@ class Cluster:
     Args:
         directory: for data and socket; empty.
         user: who the programs run as; whoever runs the tests by default.
+        settings: of the server, besides those of all of them.
     """
 
-    def __init__(self, directory: Path, user: str | None = None) -> None:
+    def __init__(
+        self, directory: Path, user: str | None = None, settings: Mapping[str, str] | None = None
+    ) -> None:
         self.directory = directory
+        self.settings = settings or {}
         self.data = directory / "data"
         self.user = user
 
@@ -70,7 +74,7 @@ class Cluster:
         self.run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "-N")
 
     def start(self) -> None:
-        settings = {**SETTINGS, "unix_socket_directories": str(self.directory)}
+        settings = {**SETTINGS, **self.settings, "unix_socket_directories": str(self.directory)}
         options = " ".join(f"-c {name}='{value}'" for name, value in settings.items())
         self.run("pg_ctl", "-D", self.data, "-w", "-l", self.log, "-o", options, "start")
 
@@ -97,7 +101,7 @@ class Cluster:
 
 
 @contextlib.contextmanager
-def cluster() -> Iterator[Cluster]:
+def cluster(**settings: str) -> Iterator[Cluster]:
     """A data directory without a server, both of which are gone at the end."""
     # Not pytest's: what is above that can be read by its owner only, and its name is too long for
     # a socket.
@@ -105,9 +109,9 @@ def cluster() -> Iterator[Cluster]:
     user = None
     if os.geteuid() == 0:
         # As whom the server of the tests runs, which can reach the programs by now.
-        user = next(settings.SERVER.directory.rglob("PG_VERSION")).owner()
+        user = next(our_settings.SERVER.directory.rglob("PG_VERSION")).owner()
         shutil.chown(directory, user)
-    made = Cluster(directory, user)
+    made = Cluster(directory, user, settings)
     try:
         yield made
     finally:
@@ -116,9 +120,9 @@ def cluster() -> Iterator[Cluster]:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Cluster]:
-    """A new server."""
-    with cluster() as made:
+def running(**settings: str) -> Iterator[Cluster]:
+    """A new server, with these settings."""
+    with cluster(**settings) as made:
         made.init()
         made.start()
         yield made

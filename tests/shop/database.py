@@ -10,6 +10,7 @@ from django.db import DatabaseError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 import pgtrigger
+from pgtrigger import sql
 from pgtrigger.testing import database_settings
 from project.connections import connect
 from shop.models import Log
@@ -49,7 +50,19 @@ def statements(alias: str = "default") -> Iterator[list[str]]:
     with CaptureQueriesContext(connections[alias]) as captured:
         yield found
     words = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE")
-    found += [q["sql"] for q in captured.captured_queries if not q["sql"].startswith(words)]
+    texts = [text for query in captured.captured_queries for text in in_message(query["sql"])]
+    found += [text for text in texts if not text.startswith(words)]
+
+
+def in_message(text: str) -> list[str]:
+    """The statements that the server is sent in one message."""
+    found = [""]
+    for token in sql.tokens(text):
+        if token.text == ";":
+            found.append("")
+        else:
+            found[-1] += token.text
+    return [text.strip() for text in found if text.strip()]
 
 
 def second_connection() -> Any:

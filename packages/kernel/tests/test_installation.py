@@ -97,6 +97,27 @@ def test_a_new_body_locks_nothing_of_the_table(autocommit_live, other):
         assert locks() <= {"AccessShareLock"}
 
 
+def test_each_trigger_is_one_message_and_so_are_all_comments(db):
+    triggers = [noop(f"message_{number}") for number in range(5)]
+    sent = []
+
+    def note(execute, text, params, many, context):
+        sent.append(text.split(" ")[0])
+        return execute(text, params, many, context)
+
+    for trigger in triggers:
+        trigger.register(Product)
+    try:
+        with connection.execute_wrapper(note):
+            pgtrigger.install(*(trigger.get_uri(Product) for trigger in triggers))
+        statuses = {trigger.get_installation_status(Product) for trigger in triggers}
+    finally:
+        for trigger in triggers:
+            trigger.unregister(Product)
+    assert [word for word in sent if word in DDL] == ["CREATE"] * 5 + ["DO"]
+    assert statuses == {("INSTALLED", True)}
+
+
 def test_a_new_condition_replaces_the_trigger_and_readers_go_on(autocommit_live, other):
     trigger = autocommit_live(Product, noop())
     trigger.condition = pgtrigger.AnyChange("stock")

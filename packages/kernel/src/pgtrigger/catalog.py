@@ -57,14 +57,31 @@ _TRIGGERS: Final = f"""
        AND (%s OR n.nspname = ANY(%s::name[]) OR (%s AND pg_catalog.pg_table_is_visible(c.oid)))
 """
 # Functions of ours that no trigger calls.
-_ORPHANS: Final = """
+_ALL_ORPHANS: Final = """
     SELECT NULL, NULL, NULL, NULL, NULL, NULL, n.nspname, p.proname, NULL, NULL, 0, NULL, NULL
       FROM pg_catalog.pg_proc p
       JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
      WHERE p.prorettype = 'pg_catalog.trigger'::regtype AND p.proname LIKE %s
-       AND (%s OR n.nspname = ANY(%s::name[])
-            OR (%s AND pg_catalog.pg_function_is_visible(p.oid)))
        AND NOT EXISTS (SELECT FROM pg_catalog.pg_trigger t WHERE t.tgfoid = p.oid)
+"""
+# The same in some schemas, by what depends on the schema and on the function: the catalogs have no
+# index on the schema of a function, and to look through those of a thousand schemas for each of
+# them would take minutes.
+_ORPHANS: Final = """
+    SELECT NULL, NULL, NULL, NULL, NULL, NULL, n.nspname, p.proname, NULL, NULL, 0, NULL, NULL
+      FROM pg_catalog.pg_namespace n
+     CROSS JOIN LATERAL (
+               SELECT d.objid FROM pg_catalog.pg_depend d
+                WHERE d.refclassid = 'pg_catalog.pg_namespace'::regclass AND d.refobjid = n.oid
+                  AND d.classid::int8 = 'pg_catalog.pg_proc'::regclass::oid::int8
+               OFFSET 0) AS there
+      JOIN pg_catalog.pg_proc p ON p.oid = there.objid
+     WHERE n.nspname = ANY(%s::name[] || CASE WHEN %s THEN pg_catalog.current_schemas(true) END)
+       AND (n.nspname = ANY(%s::name[]) OR pg_catalog.pg_function_is_visible(p.oid))
+       AND p.prorettype = 'pg_catalog.trigger'::regtype AND p.proname LIKE %s
+       AND (SELECT count(*) FROM pg_catalog.pg_depend d
+             WHERE d.refclassid = 'pg_catalog.pg_proc'::regclass AND d.refobjid = p.oid
+               AND d.classid::int8 = 'pg_catalog.pg_trigger'::regclass::oid::int8) = 0
 """
 _ORDER: Final = " ORDER BY 1, 2, 3, 7, 8"
 
@@ -237,13 +254,16 @@ def read(
     """
     wanted = [sql.relation(table) for table in tables or ()]
     relations = None if tables is None else [name for _, name in wanted]
-    named = [*schemas, *(schema for schema, _ in wanted if schema)]
-    places = [all_schemas, [within] if within else named, within is None]
+    named = [within] if within else [*schemas, *(schema for schema, _ in wanted if schema)]
+    visible = within is None
     query = _TRIGGERS
-    parameters: list[Any] = [OURS, [*pgids], relations, relations, *places]
-    if orphans:
+    parameters: list[Any] = [OURS, [*pgids], relations, relations, all_schemas, named, visible]
+    if orphans and all_schemas:
+        query += f" UNION ALL {_ALL_ORPHANS}"
+        parameters += [OURS]
+    elif orphans:
         query += f" UNION ALL {_ORPHANS}"
-        parameters += [OURS, *places]
+        parameters += [named, visible, named, OURS]
     with connection.cursor() as cursor:
         cursor.execute(sql.catalog_query(query + _ORDER), parameters)
         rows = cursor.fetchall()

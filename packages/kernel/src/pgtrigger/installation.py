@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pgtrigger import catalog, conf
 from pgtrigger.comparison import leftovers, read_catalog, wanted_triggers
+from pgtrigger.compiler.fingerprint import comment_triggers_sql
 from pgtrigger.locks import installer, run
 from pgtrigger.planning import Action, Step, Work
 from pgtrigger.registry import registered
@@ -24,13 +25,20 @@ class Leftover(NamedTuple):
     database: str
 
 
-def carry_out(work: Work, lock_timeout: str | None = None) -> list[Step]:
+def carry_out(
+    work: Work, lock_timeout: str | None = None, *, look_first: bool = True
+) -> list[Step]:
     """Do what is to be done, in one transaction, and tell what that was.
+
+    Args:
+        work: what is to be done.
+        lock_timeout: how long to wait for a lock; ``PGTRIGGER_LOCK_TIMEOUT`` by default.
+        look_first: wait for other installers only if there is something to do.
 
     Raises:
         InstallationError: a table that does not exist, or a lock that was not to be had.
     """
-    if not work.steps():
+    if look_first and not work.steps():
         return []
     with installer(work.connection, lock_timeout) as cursor:
         # Another process may have been faster.
@@ -38,7 +46,10 @@ def carry_out(work: Work, lock_timeout: str | None = None) -> list[Step]:
         for step in steps:
             logger.info("pgtrigger: %s on %s database.", step, work.database)
             about = f'trigger "{step.name}"' if step.table else f"function {step.name}"
-            run(cursor, step.statements, about)
+            # Without parameters, so that the server takes all of them in one message.
+            run(cursor, ";\n".join(step.changes), about)
+        if comments := [comment for step in steps for comment in step.comments]:
+            run(cursor, comment_triggers_sql(comments), "the comments of triggers")
     return steps
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Any, Final
@@ -26,6 +26,7 @@ logger = logging.getLogger("pgtrigger")
 _ADVISORY_LOCK: Final = 0x7067747269676765
 _LOCK_NOT_AVAILABLE: Final = "55P03"
 _READ_ONLY: Final = "25006"
+_OUT_OF_MEMORY: Final = "53200"
 _NO_TIMEOUTS: Final = (
     "SELECT set_config(name, '0', true) FROM pg_catalog.pg_settings WHERE name IN "
     "('lock_timeout', 'statement_timeout', 'transaction_timeout', "
@@ -77,6 +78,12 @@ def installer(connection: BaseDatabaseWrapper, lock_timeout: str | None = None) 
             why = (
                 "it is a replica, or its transactions are read-only. Nothing was changed. Ask the "
                 "primary server."
+            )
+        elif sqlstate(error) == _OUT_OF_MEMORY:
+            why = (
+                "there is no room for so much at once. Nothing was changed. Where Postgres asks "
+                "for more max_locks_per_transaction: a trigger takes two locks until the "
+                "transaction ends. Raise the setting, or install some apps or triggers at a time."
             )
         else:
             raise
@@ -203,11 +210,10 @@ def _release(holder: Any) -> None:
     holder.close()
 
 
-def run(cursor: Any, statements: Iterable[str], about: str) -> None:
-    """Run statements without parameters, telling which trigger an error is about."""
-    for statement in statements:
-        try:
-            cursor.execute(statement)
-        except Exception as error:  # raised again
-            error.add_note(f"pgtrigger was changing {about} with: {statement}")
-            raise
+def run(cursor: Any, statements: str, about: str) -> None:
+    """Run statements without parameters, telling what an error is about."""
+    try:
+        cursor.execute(statements)
+    except Exception as error:  # raised again
+        error.add_note(f"pgtrigger was changing {about} with: {statements}")
+        raise

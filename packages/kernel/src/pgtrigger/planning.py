@@ -6,8 +6,9 @@ PostgreSQL manual: "Explicit Locking", for the lock that each statement takes.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import assert_never
 
 from django.db import connections
@@ -17,6 +18,7 @@ from pgtrigger import catalog, ddl, relations
 from pgtrigger.catalog import Catalog, InstalledTrigger, OrphanFunction
 from pgtrigger.comparison import Unwanted, Wanted, read_catalog, status_words, unwanted
 from pgtrigger.compiler import CompiledTrigger, drop_triggers_sql
+from pgtrigger.compiler.fingerprint import TriggerComment, comment_triggers_sql
 from pgtrigger.errors import InstallationError
 
 
@@ -52,13 +54,22 @@ class Step:
         action: what they do.
         name: the trigger's URI, or the Postgres id of a leftover, or a function.
         table: its table; None for a function without a trigger.
-        statements: SQL without parameters.
+        changes: SQL without parameters.
+        comments: those of its Postgres triggers, to be written when all steps are done.
     """
 
     action: Action
     name: str
     table: str | None
-    statements: tuple[str, ...]
+    changes: tuple[str, ...]
+    comments: tuple[TriggerComment, ...] = ()
+
+    @property
+    def statements(self) -> tuple[str, ...]:
+        """The whole step as SQL without parameters."""
+        if not self.comments:
+            return self.changes
+        return (*self.changes, comment_triggers_sql(self.comments))
 
     def __str__(self) -> str:
         if self.table is None:
@@ -111,29 +122,37 @@ class Work:
             steps += self._changing(found)
         return steps + (self._pruning(found) if self.prune else [])
 
-    def by_schema(self) -> dict[str, list[Step]]:
-        """What is to be done in each schema where there is something to do: two queries."""
+    def by_schema(self) -> dict[str, Callable[[], list[Step]]]:
+        """What tells what is to be done in each schema where there is something: two queries."""
         found = read_catalog(self.connection, self.wanted, whole=self.prune, all_schemas=True)
         places = relations.places(self.connection, {w.db_table for w in self.wanted})
         schemas = {schema for there in places.values() for schema in there}
         schemas |= {trigger.schema for trigger in found.triggers}
         schemas |= {function.schema for function in found.functions}
-        plans = {}
+        plans: dict[str, Callable[[], list[Step]]] = {}
         for schema in sorted(schemas):
             here = [w for w in self.wanted if schema in places.get(w.db_table, ())]
             work = self.within(schema, here)
             part = found.within(schema)
+            # A table has the declarations of every table of its name.
+            left = unwanted(part, self.wanted, all_schemas=True) if self.prune else []
             if self.action is Action.INSTALL:
-                located = dict.fromkeys(places, schema)
-                steps = work._installing(work._changed(part), part, located)
-            else:
-                steps = work._changing(part)
-            if self.prune:
-                # A table has the declarations of every table of its name.
-                steps += _pruning_steps(unwanted(part, self.wanted, all_schemas=True))
-            if steps:
-                plans[schema] = steps
+                changed = work._changed(part)
+                if changed or left:
+                    located = dict.fromkeys(places, schema)
+                    plans[schema] = partial(work._whole, changed, part, located, left)
+            elif steps := work._changing(part) + _pruning_steps(left):
+                plans[schema] = partial(list, steps)
         return plans
+
+    def _whole(
+        self,
+        changed: Sequence[Wanted],
+        found: Catalog,
+        schemas: Mapping[str, str],
+        left: Sequence[Unwanted],
+    ) -> list[Step]:
+        return self._installing(changed, found, schemas) + _pruning_steps(left)
 
     def within(self, schema: str, wanted: Sequence[Wanted] | None = None) -> Work:
         """The same in one schema."""
@@ -178,9 +197,15 @@ class Work:
                     f'Trigger "{uri}" cannot be installed: database "{self.connection.alias}" has '
                     f'no table "{db_table}" in its search path. Run migrate first.'
                 )
-            installed = found.of_table(db_table, self.schema)
-            statements = ddl.install_sql(compiled, db_table, installed, schema=schemas[db_table])
-            steps.append(self._step(uri, db_table, statements))
+            comments: list[TriggerComment] = []
+            statements = ddl.install_sql(
+                compiled,
+                db_table,
+                found.of_table(db_table, self.schema),
+                schema=schemas[db_table],
+                comments=comments,
+            )
+            steps.append(self._step(uri, db_table, statements, comments))
         return steps
 
     def _changing(self, found: Catalog) -> list[Step]:
@@ -192,8 +217,20 @@ class Work:
                 steps.append(self._step(wanted.uri, wanted.db_table, statements))
         return steps
 
-    def _step(self, name: str, table: str, statements: Sequence[str]) -> Step:
-        return Step(action=self.action, name=name, table=table, statements=tuple(statements))
+    def _step(
+        self,
+        name: str,
+        table: str,
+        statements: Sequence[str],
+        comments: Iterable[TriggerComment] = (),
+    ) -> Step:
+        return Step(
+            action=self.action,
+            name=name,
+            table=table,
+            changes=tuple(statements),
+            comments=tuple(comments),
+        )
 
     def _pruning(self, found: Catalog) -> list[Step]:
         everywhere = self.all_schemas or self.schema is not None
@@ -214,4 +251,4 @@ def _pruning_steps(left: Sequence[Unwanted]) -> list[Step]:
 
 
 def _pruning_step(name: str, table: str | None, statements: Sequence[str]) -> Step:
-    return Step(action=Action.PRUNE, name=name, table=table, statements=tuple(statements))
+    return Step(action=Action.PRUNE, name=name, table=table, changes=tuple(statements))

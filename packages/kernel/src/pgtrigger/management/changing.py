@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, ClassVar, NamedTuple
 
@@ -38,12 +38,12 @@ class Place(NamedTuple):
     Args:
         work: what is to be done.
         path: the search path of the caller's choice.
-        steps: the statements, where they are known before.
+        steps: what tells the statements, where it is known that there are some.
     """
 
     work: Work
     path: tuple[str, ...]
-    steps: list[Step] | None
+    steps: Callable[[], list[Step]] | None
 
     def __str__(self) -> str:
         schema = self.work.schema
@@ -52,14 +52,14 @@ class Place(NamedTuple):
     def plan(self) -> list[Step]:
         """The statements."""
         if self.steps is not None:
-            return self.steps
+            return self.steps()
         with schema(*self.path, databases=[self.work.database]):
             return self.work.steps()
 
     def carry_out(self, lock_timeout: str | None) -> list[Step]:
         """Do it, and tell what was done."""
         with schema(*self.path, databases=[self.work.database]):
-            return carry_out(self.work, lock_timeout)
+            return carry_out(self.work, lock_timeout, look_first=self.steps is None)
 
 
 class Changing(DatabaseSubcommand):
