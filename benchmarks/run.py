@@ -4,7 +4,7 @@
 
     hatch run bench                      # everything, in about half an hour; writes the pages
     hatch run bench row_cost ignore      # some subjects and their pages
-    hatch run bench --quick              # small sizes and few rounds: does it run? no figures
+    hatch run bench --quick              # small sizes, two at a time: does it run? no figures
     hatch run bench --render             # the pages once more, from what was measured last
 
 All of it in one run against one server, the embedded one unless ``DATABASE_URL`` names another.
@@ -14,6 +14,8 @@ server process where this machine tells it, and wall time elsewhere.
 """
 
 import argparse
+import os
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -26,6 +28,7 @@ from django.conf import settings
 from machine import load, machine, versions
 from measure import Scale
 from pages import FIGURES, index, page, row
+from peers import PEERS, peer_environment
 from results import Result, read, write
 from rich.console import Console
 from rich.table import Table
@@ -36,6 +39,8 @@ from subjects import NAMES, subject_of
 from pgtrigger.testing import database_settings
 
 DATABASE = "pgtrigger_benchmarks"
+# So many processes share the subjects of a trial run.
+TOGETHER = 2
 PAGES = Path(__file__).parent.parent / "docs" / "benchmarks"
 
 
@@ -141,6 +146,25 @@ def configure(url: str) -> None:
     django.setup()
 
 
+def trial(names: list[str], url: str, console: Console) -> int:
+    """Run the subjects in some processes at a time, as their figures do not matter."""
+    for peer in PEERS:
+        # Made before, and not by all of them at once.
+        peer_environment(peer)
+    more = [word for word in sys.argv[1:] if word not in names]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, __file__, *names[start::TOGETHER], *more],
+            env={**os.environ, "DATABASE_URL": url},
+        )
+        for start in range(TOGETHER)
+    ]
+    codes = [process.wait() for process in processes]
+    if any(codes):
+        console.print("[red]Some subjects failed; see above.[/red]")
+    return int(any(codes))
+
+
 def main() -> int:
     options = arguments()
     names = options.subjects or [*NAMES]
@@ -151,6 +175,8 @@ def main() -> int:
     console = Console(width=None if sys.stdout.isatty() else 190)
     writes = options.write or not options.quick
     with server() as url:
+        if options.quick and len(names) > TOGETHER:
+            return trial(names, url, console)
         configure(url)
         with database_of_its_own():
             console.print(f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, {machine()}, load {load()}")
