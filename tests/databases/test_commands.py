@@ -3,6 +3,7 @@
 import io
 import json
 import threading
+from collections import Counter
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -449,6 +450,27 @@ def test_jobs_work_at_the_same_time_on_connections_of_their_own(tenants, monkeyp
         "SELECT count(*) FROM pg_stat_activity WHERE pid = ANY(ARRAY"
         f"{sorted(backends)}) AND state IS DISTINCT FROM NULL"
     ) in ([(0,)], [(1,)])
+
+
+@pytest.mark.parametrize(("places", "fewest"), [(1, 6), (2, 3), (100, 1)])
+def test_a_connection_of_a_job_works_in_so_many_places_at_most(
+    tenants, monkeypatch, places, fewest
+):
+    """A session of the server never forgets what it has known of a table."""
+    real, backends = changing.carry_out, Counter()
+
+    def carry_out(work, lock_timeout, **options):
+        with connections["default"].cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            backends[cursor.fetchone()[0]] += 1
+        return real(work, lock_timeout, **options)
+
+    monkeypatch.setattr(changing, "carry_out", carry_out)
+    monkeypatch.setattr("pgtrigger.management.jobs._PLACES_OF_A_CONNECTION", places)
+    command("install", "--all-schemas", "--jobs", "2")
+    assert max(backends.values()) <= places
+    assert len(backends) >= fewest
+    command("check", "--all-schemas")
 
 
 def test_an_error_that_is_not_the_databases_ends_the_whole(tenants, monkeypatch):

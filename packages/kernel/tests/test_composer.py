@@ -181,6 +181,55 @@ def test_rows_that_the_operation_lacks_are_refused(operation, condition, message
     assert '"composed" of model "shop.Product"' in str(caught.value)
 
 
+OLD, NEW = pgtrigger.Referencing(old="old_values"), pgtrigger.Referencing(new="new_values")
+BOTH = pgtrigger.Referencing(old="old_values", new="new_values")
+
+
+@pytest.mark.parametrize(
+    ("func", "condition", "read"),
+    [
+        ("PERFORM count(*) FROM {cond_old_values}; RETURN NULL;", None, OLD),
+        ("PERFORM count(*) FROM {cond_new_values}; RETURN NULL;", None, NEW),
+        ("PERFORM count(*) FROM {cond_joined_values}; RETURN NULL;", None, BOTH),
+        ("PERFORM count(*) FROM {cond_new_values}; RETURN NULL;", "OLD.stock < NEW.stock", BOTH),
+        ("PERFORM count(*) FROM {cond_old_values}; RETURN NULL;", "OLD.stock < 1", OLD),
+        ("EXECUTE 'SELECT count(*) FROM new_values'; RETURN NULL;", None, NEW),
+        ("PERFORM 1 FROM old_values; -- not new_values\nRETURN NULL;", None, BOTH),
+        ("RETURN NULL;", None, BOTH),
+    ],
+)
+def test_of_an_update_the_tables_are_named_that_the_function_reads(live, func, condition, read):
+    trigger = live(
+        Product,
+        pgtrigger.Composer(
+            name="reads",
+            level=pgtrigger.Statement,
+            when=pgtrigger.After,
+            operation=pgtrigger.Update,
+            condition=pgtrigger.Condition(condition) if condition else None,
+            func=pgtrigger.Func(func),
+        ),
+    )
+    (part,) = trigger.compile(Product).parts
+    assert part.referencing == str(read)
+    # What is declared says what an update has.
+    assert trigger.referencing == BOTH
+    Product.objects.update(stock=3)
+
+
+def test_a_cursor_in_the_declarations_reads_its_table():
+    trigger = pgtrigger.Composer(
+        name="reads",
+        level=pgtrigger.Statement,
+        when=pgtrigger.After,
+        operation=pgtrigger.Update,
+        declare=[("each", "CURSOR FOR SELECT * FROM old_values")],
+        func="PERFORM 1 FROM new_values; RETURN NULL;",
+    )
+    (part,) = trigger.compile(Product).parts
+    assert part.referencing == str(BOTH)
+
+
 def test_there_are_no_rows_before_the_statement():
     with pytest.raises(DeclarationError, match=r"references NEW rows .*BEFORE UPDATE"):
         composer("cond_new_values", when=pgtrigger.Before).compile(Product)

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Unpack
 
 from pgtrigger import clauses, sql
 from pgtrigger.columns import column_name, equal
+from pgtrigger.compiler import Part
 from pgtrigger.conditions import Condition, Rows
 from pgtrigger.declaration import Body, ComposerArguments, Model
 from pgtrigger.errors import DeclarationError
@@ -130,6 +132,18 @@ class Composer(Trigger):
                         model,
                     )
         return text
+
+    def _part(self, model: Model, operations: list[clauses.Operation], *, first: bool) -> Part:
+        # Postgres copies each row into each table that is named, which costs as much as looking at
+        # it: one that nobody reads is not.
+        part = super()._part(model, operations, first=first)
+        if part.referencing != str(_tables(clauses.Update)):
+            return part
+        text = self.render_func(model) + self.render_declare(model)
+        old, new = (table if table in text else None for table in TABLES)
+        if not (old or new):
+            return part
+        return replace(part, referencing=str(clauses.Referencing(old=old, new=new)))
 
     def get_func_template_kwargs(self, model: Model) -> dict[str, Any]:
         values = super().get_func_template_kwargs(model)

@@ -202,6 +202,9 @@ class Trigger(Declaration):
         self, model: Model, operations: Iterable[clauses.Operation]
     ) -> list[list[clauses.Operation]]:
         """The operations, in groups that one Postgres trigger can stand for; truncation last."""
+        operations = [*operations]
+        if len(operations) == 1:
+            return [operations]
         groups: dict[tuple[bool, str, str], list[clauses.Operation]] = {}
         for operation in operations:
             truncates = operation.name == "TRUNCATE"

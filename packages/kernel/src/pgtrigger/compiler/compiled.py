@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
 from pgtrigger import sql
@@ -110,7 +110,9 @@ class CompiledTrigger:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, CompiledTrigger):
             return NotImplemented
-        return (self.name, self.hash) == (other.name, other.hash)
+        # Mostly nothing has changed, and to find that needs no hash.
+        same = all(getattr(self, each) == getattr(other, each) for each in _FIELDS)
+        return same or (self.name, self.hash) == (other.name, other.hash)
 
     def __hash__(self) -> int:
         return hash((self.name, self.hash))
@@ -145,8 +147,9 @@ class CompiledTrigger:
     @property
     def _is_heavy(self) -> bool:
         """Whether the function runs SQL, or does nothing but refuse."""
-        words = [token.text.lower() for token in sql.tokens(self.func) if token.kind == "word"]
-        return words[:1] == ["raise"] or not _STATEMENTS.isdisjoint(words)
+        words = (token.text.lower() for token in sql.tokens(self.func) if token.kind == "word")
+        first = next(words, "")
+        return first in ("raise", *_STATEMENTS) or any(word in _STATEMENTS for word in words)
 
     @property
     def _guard_kind(self) -> str:
@@ -243,6 +246,9 @@ class CompiledTrigger:
             *drop_triggers_sql(self.pgids, db_table, schema),
             f"DROP FUNCTION IF EXISTS {sql.quote_relation(self.function, schema)}()",
         ]
+
+
+_FIELDS: Final = tuple(field.name for field in fields(CompiledTrigger))
 
 
 def state_sql(

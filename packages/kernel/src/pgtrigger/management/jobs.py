@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import itertools
 import queue
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,10 @@ from typing import Generic, TypeVar
 from django.db import Error, connections
 
 from pgtrigger.errors import PgTriggerError
+
+# A session of the server never forgets what it has known of tables and functions: some 25 KiB for
+# each trigger that it installs. So no connection of a job works in more places than these.
+_PLACES_OF_A_CONNECTION = 100
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -50,7 +55,11 @@ def work_in(
 
     def job() -> None:
         try:
-            while not stopped:
+            for number in itertools.count():
+                if stopped:
+                    break
+                if number % _PLACES_OF_A_CONNECTION == 0:
+                    connections.close_all()
                 done.put(_attempt(work, waiting.get_nowait()))
         except queue.Empty:
             pass
