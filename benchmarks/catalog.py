@@ -106,7 +106,7 @@ the command, without the start of Django, which has [a page of its own](startup.
 sees all of them.
 
 The server has `max_locks_per_transaction = 512`: all triggers are installed in one transaction, in
-which each takes two locks, and the default has room for some 4,000 triggers.
+which each takes two locks, and with the default there is no room for 8,000 triggers.
 """,
     unit=f"a command, in processor time of client and server ({duration(1)} is a second)",
     contenders=(OURS, PEER),

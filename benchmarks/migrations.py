@@ -83,7 +83,7 @@ pgtrigger and django-pgtrigger read the same models. django-pgtrigger is measure
 triggers; with `--full` up to 8,000, too.
 
 The server has `max_locks_per_transaction = 512`: all triggers are installed in one transaction, in
-which each takes two locks, and the default has room for some 4,000 triggers.
+which each takes two locks, and with the default there is no room for 8,000 triggers.
 """,
     unit="a command, in processor time of client and server",
     contenders=(OURS, PEER),

@@ -9,7 +9,7 @@ from pgtrigger.testing import postgres
 
 DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
 # Installing takes two locks for each trigger until the transaction ends, and the default, 64, has
-# room for some 4,000 triggers.
+# no room for 8,000 triggers.
 MAX_LOCKS = 512
 
 

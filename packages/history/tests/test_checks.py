@@ -33,6 +33,8 @@ def test_events_that_have_no_model():
     assert 'no model "ledger.Nothing"' in message.msg
 
 
+# django.contrib.postgres, which begins anew with other apps, asks the databases that are connected.
+@pytest.mark.django_db(databases="__all__")
 def test_a_table_of_contexts_that_is_not_installed(settings):
     settings.INSTALLED_APPS = [n for n in settings.INSTALLED_APPS if n != "pgtrigger_history"]
     (message,) = problems(Invoice, history(Invoice))
