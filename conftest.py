@@ -52,6 +52,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             (spec,) = mark.args
             if not SpecifierSet(spec).contains(there, prereleases=True):
                 item.add_marker(pytest.mark.skip(reason=f"needs PostgreSQL {spec}, has {there}"))
+    # What takes minutes comes first, so that at the end no worker waits for it alone.
+    items.sort(key=lambda item: item.get_closest_marker("minutes") is None)
 
 
 @pytest.fixture(scope="session")

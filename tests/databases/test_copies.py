@@ -122,6 +122,11 @@ def restored(source, target):
     )
 
 
+# Dumps of the embedded server's pg_dump set what older servers do not know: transaction_timeout.
+FROM_17 = pytest.mark.pg(">= 17")
+
+
+@FROM_17
 def test_a_dump_that_is_restored_has_no_drift(server, database, empty_too, declare):
     fill(database, declare)
     # Other object identifiers than in the original.
@@ -133,6 +138,7 @@ def test_a_dump_that_is_restored_has_no_drift(server, database, empty_too, decla
 BOTH = ["-s", "public", "-s", "types"]
 
 
+@FROM_17
 @pytest.mark.parametrize(
     ("install", "path"),
     [
@@ -151,6 +157,7 @@ def test_a_dump_has_no_drift_whatever_the_search_paths_are(
     check(empty_too, search_path=path)
 
 
+@FROM_17
 @pytest.mark.parametrize("options", [LATIN1, ""], ids=["to UTF8", "to LATIN1"])
 def test_a_dump_into_another_encoding_has_no_drift(server, declare, options):
     with (

@@ -13,7 +13,7 @@ from django.db.backends.postgresql.psycopg_any import is_psycopg3
 from reliability.conftest import Session, new_database
 from reliability.depot.audit import Audit
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.minutes]
 
 SECONDS = float(os.environ.get("PGTRIGGER_LOAD_SECONDS", "120"))
 WRITERS = 16  # of each process

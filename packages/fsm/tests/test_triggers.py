@@ -320,7 +320,7 @@ def test_one_row_among_many_is_enough(live, db, level):
 
 WRITES = [
     "UPDATE workflow_document SET status = 'paid'",
-    "MERGE INTO workflow_document USING (VALUES (1)) ON TRUE WHEN MATCHED THEN UPDATE SET status = 'paid'",
+    "MERGE INTO workflow_document USING (VALUES (1)) AS one ON TRUE WHEN MATCHED THEN UPDATE SET status = 'paid'",
     "WITH x AS (UPDATE workflow_document SET status = 'paid' RETURNING 1) SELECT * FROM x",
     "DO $$ BEGIN UPDATE workflow_document SET status = 'paid'; END $$",
 ]
