@@ -25,12 +25,12 @@ from history_peers import PGHISTORY, SIMPLE, ask
 from lines import HAND, OURS, Line, duration, relative
 from measure import Clock, Samples, Scale, rounds
 from saves import AROUND, AUTOCOMMIT, TRANSACTION, Around, time_saves
-from server import DURABILITY
 from session import execute, reconnect
 from subject import Finding, Subject
 
 import pgtrigger
 import pgtrigger_history
+from pgtrigger.testing.keeper import DURABILITY
 
 SAVE_BAR, CONTEXT_BAR, TIMELINE, AS_OF_BAR = 1.10, 1.03, 0.010, 2.0
 PEERS = {PGHISTORY: "pghistory", SIMPLE: "simple"}

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pgtrigger.testing import postgres
+from pgtrigger.testing.keeper import DURABILITY
 
-DURABILITY = ("fsync", "synchronous_commit", "full_page_writes")
 # Installing takes two locks for each trigger until the transaction ends, and the default, 64, has
 # no room for 8,000 triggers.
 MAX_LOCKS = 512

@@ -14,7 +14,7 @@ from typing import Any, Unpack
 
 from pgtrigger import clauses, sql
 from pgtrigger.columns import column_name, equal
-from pgtrigger.compiler import Part
+from pgtrigger.compiler import CompiledTrigger, Part
 from pgtrigger.conditions import Condition, Rows
 from pgtrigger.declaration import Body, ComposerArguments, Model
 from pgtrigger.errors import DeclarationError
@@ -133,17 +133,10 @@ class Composer(Trigger):
                     )
         return text
 
-    def _part(self, model: Model, operations: list[clauses.Operation], *, first: bool) -> Part:
-        # Postgres copies each row into each table that is named, which costs as much as looking at
-        # it: one that nobody reads is not.
-        part = super()._part(model, operations, first=first)
-        if part.referencing != str(_tables(clauses.Update)):
-            return part
-        text = self.render_func(model) + self.render_declare(model)
-        old, new = (table if table in text else None for table in TABLES)
-        if not (old or new):
-            return part
-        return replace(part, referencing=str(clauses.Referencing(old=old, new=new)))
+    def compile(self, model: Model) -> CompiledTrigger:
+        compiled = super().compile(model)
+        text = compiled.func + compiled.declare
+        return replace(compiled, parts=tuple(_reading(part, text) for part in compiled.parts))
 
     def get_func_template_kwargs(self, model: Model) -> dict[str, Any]:
         values = super().get_func_template_kwargs(model)
@@ -175,6 +168,17 @@ class Composer(Trigger):
                     f"its condition reads {row}, which an operation {operation} does not have",
                     model,
                 )
+
+
+def _reading(part: Part, text: str) -> Part:
+    """The same with the tables alone that a text reads, of those of an update.
+
+    Postgres copies each row into each table that is named, which costs as much as looking at it.
+    """
+    old, new = (table if table in text else None for table in TABLES)
+    if part.referencing != str(_tables(clauses.Update)) or not (old or new):
+        return part
+    return replace(part, referencing=str(clauses.Referencing(old=old, new=new)))
 
 
 def _tables(operation: clauses.Operation) -> clauses.Referencing | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import assert_never
 
 from django.db import connections
@@ -114,13 +113,10 @@ class Work:
             all_schemas=self.all_schemas,
             within=self.schema,
         )
-        steps: list[Step] = []
-        if self.action is Action.INSTALL:
-            if changed := self._changed(found):
-                steps += self._installing(changed, found, self._schemas(changed))
-        else:
-            steps += self._changing(found)
-        return steps + (self._pruning(found) if self.prune else [])
+        everywhere = self.all_schemas or self.schema is not None
+        left = unwanted(found, self.wanted, all_schemas=everywhere) if self.prune else []
+        plan = self._plan(found, left)
+        return plan() if plan else []
 
     def by_schema(self) -> dict[str, Callable[[], list[Step]]]:
         """What tells what is to be done in each schema where there is something: two queries."""
@@ -136,23 +132,35 @@ class Work:
             part = found.within(schema)
             # A table has the declarations of every table of its name.
             left = unwanted(part, self.wanted, all_schemas=True) if self.prune else []
-            if self.action is Action.INSTALL:
-                changed = work._changed(part)
-                if changed or left:
-                    located = dict.fromkeys(places, schema)
-                    plans[schema] = partial(work._whole, changed, part, located, left)
-            elif steps := work._changing(part) + _pruning_steps(left):
-                plans[schema] = partial(list, steps)
+            if plan := work._plan(part, left, dict.fromkeys(places, schema)):
+                plans[schema] = plan
         return plans
 
-    def _whole(
+    def _plan(
         self,
-        changed: Sequence[Wanted],
         found: Catalog,
-        schemas: Mapping[str, str],
         left: Sequence[Unwanted],
-    ) -> list[Step]:
-        return self._installing(changed, found, schemas) + _pruning_steps(left)
+        schemas: Mapping[str, str] | None = None,
+    ) -> Callable[[], list[Step]] | None:
+        """What tells the steps, or None if there are none.
+
+        Args:
+            found: what there is.
+            left: what is to be pruned.
+            schemas: those of the tables; asked for when the steps are, by default.
+        """
+        if self.action is not Action.INSTALL:
+            steps = self._changing(found) + _pruning_steps(left)
+            return (lambda: steps) if steps else None
+        changed = self._changed(found)
+        if not changed:
+            return (lambda: _pruning_steps(left)) if left else None
+
+        def steps_to_install() -> list[Step]:
+            where = self._schemas(changed) if schemas is None else schemas
+            return self._installing(changed, found, where) + _pruning_steps(left)
+
+        return steps_to_install
 
     def within(self, schema: str, wanted: Sequence[Wanted] | None = None) -> Work:
         """The same in one schema."""
@@ -231,10 +239,6 @@ class Work:
             changes=tuple(statements),
             comments=tuple(comments),
         )
-
-    def _pruning(self, found: Catalog) -> list[Step]:
-        everywhere = self.all_schemas or self.schema is not None
-        return _pruning_steps(unwanted(found, self.wanted, all_schemas=everywhere))
 
 
 def _pruning_steps(left: Sequence[Unwanted]) -> list[Step]:

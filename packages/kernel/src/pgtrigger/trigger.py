@@ -199,10 +199,9 @@ class Trigger(Declaration):
         return [self._part(model, group, first=group is groups[0]) for group in groups]
 
     def _alike(
-        self, model: Model, operations: Iterable[clauses.Operation]
+        self, model: Model, operations: list[clauses.Operation]
     ) -> list[list[clauses.Operation]]:
         """The operations, in groups that one Postgres trigger can stand for; truncation last."""
-        operations = [*operations]
         if len(operations) == 1:
             return [operations]
         groups: dict[tuple[bool, str, str], list[clauses.Operation]] = {}
