@@ -8,21 +8,20 @@ import importlib
 import ipaddress
 import json
 import string
+import textwrap
 import uuid
 
 import pytest
 from django.conf import settings
 from django.db.backends.postgresql.base import Database
 from django.utils.translation import gettext_lazy
-from hypothesis import HealthCheck, assume, example, given
-from hypothesis import settings as profile
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from pgtrigger import sql
 from pgtrigger.errors import DeclarationError
 from project.connections import connect
 
-quickly = profile(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 psycopg3 = Database.__name__ == "psycopg"
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -75,7 +74,6 @@ VALUES = st.one_of(
 )
 
 
-@quickly
 @given(value=VALUES)
 def test_a_literal_gives_the_value_back(cursor, value):
     found = evaluate(cursor, sql.literal(value))
@@ -85,14 +83,12 @@ def test_a_literal_gives_the_value_back(cursor, value):
     assert found == value
 
 
-@quickly
 @given(value=st.binary())
 def test_a_literal_gives_bytes_back(cursor, value):
     for kind in (bytes, bytearray, memoryview):
         assert bytes(evaluate(cursor, sql.literal(kind(value)))) == value
 
 
-@quickly
 @given(value=st.floats(allow_nan=False))
 def test_a_literal_gives_a_float_back(cursor, value):
     assert float(evaluate(cursor, sql.literal(value))) == value
@@ -105,7 +101,6 @@ def test_a_literal_gives_not_a_number_back(cursor, value):
     assert found != found  # noqa: PLR0124  # only NaN is unequal to itself
 
 
-@quickly
 @given(value=st.uuids() | st.ip_addresses())
 def test_a_literal_gives_uuids_and_addresses_back(cursor, value):
     assert type(value)(str(evaluate(cursor, f"{sql.literal(value)}::text")).split("/")[0]) == value
@@ -123,20 +118,17 @@ JSON = st.recursive(
 )
 
 
-@quickly
 @given(value=st.dictionaries(NASTY, JSON, max_size=4))
 def test_a_literal_gives_json_back(cursor, value):
     assert json.loads(evaluate(cursor, f"{sql.literal(value)}::text")) == value
 
 
-@quickly
 @given(value=st.lists(st.integers(-(2**31), 2**31 - 1), min_size=1) | st.lists(NASTY, min_size=1))
 def test_a_literal_gives_an_array_back(cursor, value):
     assert evaluate(cursor, sql.literal(value)) == value
     assert evaluate(cursor, sql.literal(tuple(value))) == value
 
 
-@quickly
 @example(names=["", "NULL", "null", "a b", "a,b", "{}", '"', "\\", "pgtrigger_a-b_0"])
 @given(names=st.lists(NASTY))
 def test_an_array_of_names_comes_back(cursor, names):
@@ -224,7 +216,6 @@ def test_text_is_safe_whatever_standard_conforming_strings_says(cursor, value, c
 # --- Identifiers ------------------------------------------------------------------------------
 
 
-@quickly
 @given(name=NAME | NASTY.filter(bool).map(lambda name: name[:20]))
 def test_an_identifier_gives_the_name_back(cursor, name):
     for quoted in (sql.quote(name), sql.identifier(name)):
@@ -297,7 +288,6 @@ def test_a_quoted_relation_is_split_again(schema, table):
 # --- Dollar quotes ----------------------------------------------------------------------------
 
 
-@quickly
 @given(body=NASTY | TEXT | st.text(st.sampled_from("$pgtrier01 "), max_size=40))
 @example(body="$pgtrigger$")
 @example(body="$pgtrigger $pgtrigger1 $pgtrigger2$")
@@ -462,3 +452,45 @@ def test_the_examples_run(module):
 def test_a_uuid_literal_has_its_type():
     value = uuid.UUID(int=1)
     assert sql.literal(value) == "'00000000-0000-0000-0000-000000000001'::uuid"
+
+
+# Lines, and what spans several of them.
+LINES = st.lists(
+    st.sampled_from(
+        [
+            "\n",
+            "\n    ",
+            "\n  \n",
+            " ",
+            "a;",
+            "'b\n  c'",
+            '"d\n \n  e"',
+            "$$\n    f\n$$",
+            "E'\\'\n g'",
+        ]
+        + ["'h'", "'i''j'", '"k l"', "/* m '\n    n */", "-- it's\n", "\t"]
+    )
+).map("".join)
+
+
+@given(text=LINES)
+def test_taking_indentation_off_touches_only_white_space(text):
+    assert significant(sql.dedent(text)) == significant(text)
+    assert sql.dedent(sql.dedent(text)) == sql.dedent(text)
+
+
+@given(text=PIECES | NASTY)
+def test_taking_indentation_off_is_what_textwrap_does_outside_quotes(text):
+    if not {"'", '"', "$", "-", "/"} & {*text}:
+        assert sql.dedent(text) == textwrap.dedent(text).strip()
+
+
+def test_the_indentation_that_lines_share_is_taken_off():
+    text = """
+        a := 'b
+  c';
+            d;
+
+        -- e
+    """
+    assert sql.dedent(text) == "a := 'b\n  c';\n    d;\n\n-- e"

@@ -6,7 +6,6 @@ PostgreSQL manual: "PL/pgSQL", trigger functions; "Errors and Messages".
 from __future__ import annotations
 
 import string
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,7 +40,7 @@ class Func:
     """
 
     def __init__(self, func: str) -> None:
-        self.func = textwrap.dedent(func).strip()
+        self.func = sql.dedent(func)
 
     def render(self, **kwargs: Any) -> str:
         """Fill the places with what a trigger's ``get_func_template_kwargs`` returns."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar, Protocol
 
@@ -135,7 +134,7 @@ class Trigger(Declaration):
         func = self.get_func(model)
         if isinstance(func, Func):
             return func.render(**self.get_func_template_kwargs(model))
-        return textwrap.dedent(str(func)).strip()
+        return sql.dedent(str(func))
 
     def render_declare(self, model: Model) -> str:
         """The ``DECLARE`` section, such as ``DECLARE a INT; b TEXT;``, or nothing."""
@@ -154,7 +153,7 @@ class Trigger(Declaration):
 
     def format_sql(self, text: str) -> str:
         """SQL text with its common indentation and surrounding white space removed."""
-        return textwrap.dedent(text).strip()
+        return sql.dedent(text)
 
     def _when_expression(
         self, model: Model, operation: clauses.Operation, condition: Condition | None

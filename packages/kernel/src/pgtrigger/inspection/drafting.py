@@ -83,7 +83,7 @@ def draft(found: FoundTrigger, model: Model | None, taken: Collection[str]) -> D
     arguments: dict[str, str] = {}
     if function is not None:
         declare, body = _body(function)
-        reasons += _unspeakable(function, body)
+        reasons += [f"its function begins with {option}" for option in function.options]
         arguments = _arguments(found, name, columns, declare, body)
     return Draft(
         found=found,
@@ -174,13 +174,6 @@ def _body(function: Function) -> tuple[list[tuple[str, str]], str]:
     head = [text for kind, text in sql.tokens(source[: function.begin]) if kind == "comment"]
     text = source[function.begin : function.end].rstrip()
     return declare, "\n".join([*head, text.strip("\r\n")]) if head else text.strip("\r\n")
-
-
-def _unspeakable(function: Function, body: str) -> Iterator[str]:
-    for option in function.options:
-        yield f"its function begins with {option}"
-    if not function.options and not layout.survives(body.strip()):
-        yield "its function has a text literal whose indentation a declaration does not keep"
 
 
 def _arguments(

@@ -95,15 +95,7 @@ def _even(text: str) -> str:
 
 
 def _means(written: str, text: str) -> bool:
-    return sql.normalise(textwrap.dedent(written)) == sql.normalise(text)
-
-
-def survives(text: str) -> bool:
-    """Whether a declaration that is given this text has it as it is.
-
-    A literal over several lines loses indentation that all lines have, and lines of white space.
-    """
-    return _means(text, text)
+    return sql.normalise(sql.dedent(written)) == sql.normalise(text)
 
 
 def comment(text: str, indent: int = 0) -> Iterable[str]:

@@ -12,6 +12,7 @@ from pgtrigger.sql.quoting import quote_relation as quote_relation
 from pgtrigger.sql.quoting import relation as relation
 from pgtrigger.sql.quoting import string as string
 from pgtrigger.sql.tokens import Token as Token
+from pgtrigger.sql.tokens import dedent as dedent
 from pgtrigger.sql.tokens import indent as indent
 from pgtrigger.sql.tokens import normalise as normalise
 from pgtrigger.sql.tokens import rename_rows as rename_rows

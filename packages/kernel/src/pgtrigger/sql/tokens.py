@@ -6,7 +6,9 @@ PostgreSQL manual: "Lexical Structure".
 from __future__ import annotations
 
 import functools
+import os
 import re
+import textwrap
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -52,6 +54,7 @@ _FOLDED = re.compile(
 )
 # How the row variables are written, in lower case where they are not quoted.
 _ROWS: Final = {"old": "OLD", "new": "NEW", '"old"': "OLD", '"new"': "NEW"}
+_WITHIN_A_LINE = re.compile(r"""'[^'\\\n]*'|"[^"\n]*\"""")
 _BLOCK_EDGE = re.compile(r"/\*|\*/")
 
 
@@ -190,3 +193,32 @@ def indent(text: str) -> str:
         token.text.replace("\n", "\n    ") if token.kind == "space" else token.text
         for token in tokens(text)
     )
+
+
+def dedent(text: str) -> str:
+    r"""The statements without the indentation that their lines share, and without blank ends.
+
+    What stands in literals, quoted names and comments stays as it is, with its blank lines.
+
+    >>> dedent("\n    a;\n    b := 'c\n  d';\n")
+    "a;\nb := 'c\n  d';"
+    """
+    if _ends_in_its_line(text):
+        return textwrap.dedent(text).strip()
+    # As long as the text, with line breaks only in white space.
+    outline = "".join(
+        token.text if token.kind == "space" else "x" * len(token.text) for token in tokens(text)
+    )
+    lines, start = [], 0
+    for line in outline.split("\n"):
+        lines.append((line, text[start : start + len(line)]))
+        start += len(line) + 1
+    indents = [line[: len(line) - len(line.lstrip(" \t"))] for line, _ in lines if line.strip()]
+    shared = len(os.path.commonprefix(indents))  # noqa: RUF071 - of characters, not of a path
+    return "\n".join(kept[shared:] if line.strip() else "" for line, kept in lines).strip()
+
+
+def _ends_in_its_line(text: str) -> bool:
+    """Whether each literal and quoted name does, as far as a quick look tells."""
+    rest = _WITHIN_A_LINE.sub("", text)
+    return not any(edge in rest for edge in ("'", '"', "$", "--", "/*"))
