@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import urlsplit
 
 import django
+import hypothesis
 import pytest
 from django.conf import settings
 from packaging.specifiers import SpecifierSet
@@ -14,6 +15,23 @@ from packaging.version import Version
 from pgtrigger.testing import Server
 from project.connections import connect
 from project.installed import complaint
+
+# How many examples a property is tried with. `hatch run test` uses ci and `hatch run test:slow`
+# thorough, which are the same each time; without a name it is dev, which always finds new ones.
+for name, number, derandomize in (("dev", 15, False), ("ci", 15, True), ("thorough", 150, True)):
+    hypothesis.settings.register_profile(
+        name,
+        max_examples=number,
+        derandomize=derandomize,
+        database=None if derandomize else hypothesis.settings.default.database,
+        deadline=None,
+        # Fixtures are made once for all examples: a test undoes itself what its examples do.
+        suppress_health_check=[
+            hypothesis.HealthCheck.function_scoped_fixture,
+            hypothesis.HealthCheck.too_slow,
+        ],
+    )
+hypothesis.settings.load_profile("dev")
 
 SERVER_VERSION = pytest.StashKey[str]()
 

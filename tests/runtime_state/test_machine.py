@@ -2,7 +2,6 @@
 
 import contextlib
 import functools
-import os
 
 import pytest
 from django.db import DatabaseError, connections, transaction
@@ -24,7 +23,6 @@ from runtime_state.probe import URI, ignored, probe
 from shop.database import run
 from shop.models import Order
 
-EXAMPLES = int(os.environ.get("WALKS", "50"))
 READ = "coalesce(current_setting('shop.reason', true), '')"
 STATE = f"""SELECT coalesce(current_setting('pgtrigger.ignore', true), ''),
                    {READ}, current_setting('search_path')"""
@@ -324,14 +322,12 @@ class WalkOnTwo(Walk):
     aliases = ("default", "other")
 
 
-def walk(machine, examples):
+def walk(machine):
     profile = settings(
-        max_examples=examples,
+        max_examples=settings.default.max_examples // 3,
         stateful_step_count=40,
-        deadline=None,
         database=None,
-        # A walk that fails takes long to make shorter: WALKS=40 does it, when it is worth it.
-        phases=[*Phase] if "WALKS" in os.environ else [Phase.generate],
+        phases=[Phase.generate],  # a walk that fails takes long to make shorter
         print_blob=False,
         suppress_health_check=[*HealthCheck],
     )
@@ -346,7 +342,7 @@ def plain_path(uri):
 
 @pytest.mark.slow
 def test_the_server_agrees_on_one_connection(plain_path):
-    walk(Walk, EXAMPLES)
+    walk(Walk)
 
 
 @pytest.mark.slow
@@ -357,7 +353,7 @@ def test_the_server_agrees_on_two_connections(plain_path):
     connections["other"] = outer.copy()
     try:
         with trigger.install(Order, database="other"):
-            walk(WalkOnTwo, EXAMPLES)
+            walk(WalkOnTwo)
     finally:
         with connections["other"].cursor() as cursor:
             cursor.execute('TRUNCATE "user"')

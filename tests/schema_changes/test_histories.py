@@ -1,6 +1,5 @@
 """Random histories: after each step the catalog is what the version of the models declares."""
 
-import os
 from contextlib import contextmanager
 
 import pytest
@@ -25,8 +24,7 @@ CHOICES = {
     "extra": [None, "extra", "Ex.tra"],
 }
 SEVERAL = profile(
-    max_examples=int(os.environ.get("HISTORIES", "12")),
-    deadline=None,
+    max_examples=max(2, profile.default.max_examples // 12),
     # A failing history takes too long to make smaller.
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[*HealthCheck],

@@ -7,7 +7,6 @@ from xml.etree import ElementTree
 import pytest
 from django.core.management import CommandError, call_command
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 import pgtrigger
@@ -195,10 +194,9 @@ def graphs(draw):
     return graph
 
 
-@hypothesis_settings(max_examples=150, deadline=None, derandomize=True, database=None)
 @given(graphs())
 def test_nothing_lies_on_anything_else(graph):
-    """150 random graphs of up to nine states and 17 transitions."""
+    """Of random graphs of up to nine states and 17 transitions."""
     layout = Layout(graph)
     found = [*areas(layout)]
     for first, second in itertools.combinations(found, 2):

@@ -1,16 +1,14 @@
 """Random programs: at every moment, the events tell what the table held."""
 
-import os
 from contextlib import suppress
 
 import pytest
 from django.db import Error, connection, transaction
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.models import Customer, Payment
 
-EXAMPLES = int(os.environ.get("PROGRAMS", "25"))
 MODELS = {"statement": (Customer, '"Town"'), "row": (Payment, "amount")}
 
 keys = st.integers(1, 5)
@@ -92,11 +90,7 @@ class Table:
 @pytest.mark.parametrize("keys", ["checked", "free"])
 @pytest.mark.parametrize("level", MODELS)
 @pytest.mark.django_db
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
+@settings(max_examples=settings.default.max_examples // 5)
 @given(program=st.lists(steps, max_size=12))
 def test_the_events_tell_what_the_table_held_at_every_moment(level, keys, program):
     table = Table(*MODELS[level])

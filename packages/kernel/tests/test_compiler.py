@@ -7,7 +7,6 @@ import pickle
 import pytest
 from django.db.migrations.writer import MigrationWriter
 from hypothesis import given
-from hypothesis import settings as profile
 from hypothesis import strategies as st
 
 import pgtrigger
@@ -271,7 +270,6 @@ def test_a_nasty_body_runs_as_it_was_written(live, text):
     assert logged() == [text]
 
 
-@profile(deadline=None, max_examples=50)
 @given(body=st.text(st.sampled_from("$pgtrigger1 \n"), max_size=30))
 def test_any_body_stays_within_its_quotes(body):
     text = dataclasses.replace(SOME, func=body).function_sql()

@@ -11,8 +11,7 @@ from django.apps.registry import Apps
 from django.db import models
 from django.db.models import Value
 from django.db.models.functions import Abs, Coalesce, Lower, Upper
-from hypothesis import HealthCheck, given
-from hypothesis import settings as profile
+from hypothesis import given
 from hypothesis import strategies as st
 
 import pgtrigger
@@ -116,11 +115,6 @@ COMBINED = st.recursive(
 )
 
 
-@profile(
-    deadline=None,
-    max_examples=80,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 @given(pair=COMBINED)
 def test_a_combination_means_what_it_means_in_a_queryset(products, pair):
     condition, query = pair

@@ -6,8 +6,7 @@ import pytest
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import Value
 from django.db.models.functions import Concat, Now
-from hypothesis import HealthCheck, given
-from hypothesis import settings as profile
+from hypothesis import given
 from hypothesis import strategies as st
 
 import pgtrigger
@@ -414,14 +413,9 @@ PIECES = st.lists(
 ).map("".join)
 
 
-@profile(
-    max_examples=150,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 @given(content=PIECES.filter(lambda text: len(text) <= 60))
 def test_any_text_can_be_the_value(db, content):
-    """150 cases, each installed and fired."""
+    """Each is installed and fired."""
     trigger = soft("text_or_null", value=content)
     with transaction.atomic():
         row = Kinds.objects.create()
@@ -435,14 +429,9 @@ def names(limit):
     return PIECES.filter(lambda text: text and 0 < len(text.encode()) <= limit)
 
 
-@profile(
-    max_examples=150,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
 @given(table=names(63), columns=st.lists(names(63), min_size=3, max_size=3, unique=True))
 def test_any_names_can_be_those_of_the_table_and_its_columns(db, table, columns):
-    """150 cases, each installed and fired, by the search path and beyond it."""
+    """Each is installed and fired, by the search path and beyond it."""
     from django.apps.registry import Apps
 
     meta = type("Meta", (), {"app_label": "archive", "db_table": table, "apps": Apps()})
