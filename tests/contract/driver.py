@@ -1,30 +1,16 @@
 """What happens in the processes of `contract.evolution`. Imports nothing that needs settings."""
 
 import importlib
-import os
 import pathlib
-import sys
 import traceback
-import warnings
 
-PRELOAD = [
-    "contract.driver",
-    "django.core.management.commands.makemigrations",
-    "django.core.management.commands.migrate",
-    "django.db.backends.postgresql.base",
-    "pgtrigger",
-    "pgtrigger_protect",
-]
+from project.forked import enter
 
 
 def run(directory, environment, actions, answer):
     """Does the actions in a Django project and sends a report, or the traceback as a text."""
     try:
-        warnings.simplefilter("error")
-        sys.dont_write_bytecode = True
-        os.environ.update(environment)
-        os.chdir(directory)
-        sys.path.insert(0, str(directory))
+        enter(directory, environment)
         answer.send(report_on(actions))
     except BaseException:
         answer.send(traceback.format_exc())

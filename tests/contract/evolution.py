@@ -7,7 +7,6 @@ imported Django but knows no settings: importing it anew took most of the time.
 """
 
 import contextlib
-import multiprocessing
 import os
 import pty
 import subprocess
@@ -18,11 +17,9 @@ from django.db.backends.postgresql.base import Database
 
 from contract import driver
 from project.connections import connect
+from project.sites import FORKS
 
 APPS = ("strict", "loose")
-
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(driver.PRELOAD)
 
 INSTALLED = """
     SELECT relname, tgname, pg_get_triggerdef(t.oid)

@@ -14,8 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.db import models
 
-from e2e.conftest import MANAGE, SETTINGS
-from reliability.conftest import Site as Project
+from project.sites import MANAGE, SETTINGS, Project
 
 PROGRAMS = {"createdb", "pg_dump", "pg_restore", "psql"}
 

@@ -1,9 +1,6 @@
 """Projects whose processes meet on one server, and other people's transactions in their way."""
 
 import json
-import multiprocessing
-import os
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -16,18 +13,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from contract import driver
-from e2e.conftest import MANAGE, SETTINGS, Project
 from project.connections import connect
-from reliability import child
+from project.sites import MANAGE, PATIENCE, Project, Running
 from reliability.durable import DurableServer
-
-# Processes of their own that need not import Django again, which would take most of their time.
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(driver.PRELOAD)
-
-# Long enough for a machine that is busy with something else; nothing ever waits this long.
-PATIENCE = 60
 
 # The processes of a race connect, and start together when the test lets go of this lock.
 STARTING_LINE = 20_260_101
@@ -128,49 +116,8 @@ class Session:
         self.connection.close()
 
 
-class Running:
-    """A process of a project that may still run."""
-
-    def __init__(self, directory: Path, env: dict[str, str], argv: tuple[str, ...]) -> None:
-        self.argv = argv
-        self.output = tempfile.mkdtemp(prefix="output-", dir=directory)
-        paths = [f"{self.output}/stdout", f"{self.output}/stderr"]
-        self.process = FORKS.Process(target=child.run, args=(directory, env, argv, paths))
-        self.process.start()
-
-    def done(self) -> bool:
-        """Whether it has ended."""
-        return self.process.exitcode is not None
-
-    def result(self, exits: int | None = 0) -> CompletedProcess[str]:
-        """Wait for its end. Raises `AssertionError` with its output if it ended otherwise."""
-        self.process.join(PATIENCE)
-        code = self.process.exitcode
-        stdout, stderr = (Path(self.output, name).read_text() for name in ("stdout", "stderr"))
-        if code is None or exits not in (None, code):
-            raise AssertionError(
-                f"{' '.join(self.argv)} ended with {code} instead of {exits}\n"
-                f"--- stdout\n{stdout}\n--- stderr\n{stderr}"
-            )
-        return CompletedProcess([*self.argv], code, stdout, stderr)
-
-    def close(self) -> None:
-        """End it, if a test that failed has left it behind."""
-        self.process.kill()
-        self.process.join()
-
-
 class Site(Project):
     """A `Project` on a database that many sessions use at once."""
-
-    def start(self, *argv: str, **env: str) -> Running:
-        """Start a Python file of the project in a process of its own."""
-        ours = {"DATABASE_URL": self.url, "DJANGO_SETTINGS_MODULE": "settings"}
-        return Running(self.directory, {**os.environ, **ours, **env}, argv)
-
-    def python(self, *args: str, exits: int | None = 0, **env: str) -> CompletedProcess[str]:
-        with closing(self.start(*args, **env)) as running:
-            return running.result(exits)
 
     @contextmanager
     def session(self, *statements: str) -> Iterator[Session]:
@@ -229,12 +176,8 @@ class Site(Project):
 def make_site(directory: Path, url: str) -> Site:
     """A new project on a database."""
     site = Site(directory, url)
-    site.write("settings.py", SETTINGS)
+    site.furnish()
     site.settings(KNOBS)
-    site.write("manage.py", MANAGE)
-    site.write("app/__init__.py", "")
-    site.write("app/models.py", "")
-    site.write("app/migrations/__init__.py", "")
     return site
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from e2e.conftest import MANAGE, SETTINGS, Project
+from project.sites import MANAGE, SETTINGS, Project
 
 MODELS = """
     import pgtrigger_history

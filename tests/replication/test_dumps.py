@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from e2e.conftest import Project
+from project.sites import Project
 from replication.cluster import Cluster, cluster, programs, running
 
 pytestmark = pytest.mark.slow

@@ -3,7 +3,7 @@
 import pytest
 from django.db import DatabaseError
 
-from e2e.conftest import Project
+from project.sites import Project
 from reliability.conftest import eventually
 from replication.cluster import Cluster, running
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from e2e.conftest import Project
+from project.sites import Project
 from reliability.conftest import eventually
 from replication.cluster import cluster, running
 
