@@ -485,6 +485,14 @@ def test_taking_indentation_off_is_what_textwrap_does_outside_quotes(text):
         assert sql.dedent(text) == textwrap.dedent(text).strip()
 
 
+@given(text=LINES)
+def test_indentation_is_put_before_each_line_but_those_within_quotes(text):
+    breaks = sum(token.text.count("\n") for token in sql.tokens(text) if token.kind == "space")
+    indented = sql.indent(text)
+    assert significant(indented) == significant(text)
+    assert len(indented) == len(text) + 4 * (1 + breaks)
+
+
 def test_the_indentation_that_lines_share_is_taken_off():
     text = """
         a := 'b

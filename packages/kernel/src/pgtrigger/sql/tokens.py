@@ -189,6 +189,8 @@ def indent(text: str) -> str:
     >>> indent("a;\nb := 'c\nd';")
     "    a;\n    b := 'c\nd';"
     """
+    if _ends_in_its_line(text):
+        return "    " + text.replace("\n", "\n    ")
     return "    " + "".join(
         token.text.replace("\n", "\n    ") if token.kind == "space" else token.text
         for token in tokens(text)
