@@ -1,5 +1,6 @@
 """What every test may use: a real PostgreSQL server, versions of it, empty databases."""
 
+import os
 import uuid
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
@@ -48,6 +49,11 @@ def pytest_configure(config: pytest.Config) -> None:
         connection.close()
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    # Tests wait for servers and locks almost as much as they compute.
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_report_header(config: pytest.Config) -> str:
     drivers = []
     for name in ("psycopg", "psycopg2-binary", "psycopg2"):
@@ -70,8 +76,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             (spec,) = mark.args
             if not SpecifierSet(spec).contains(there, prereleases=True):
                 item.add_marker(pytest.mark.skip(reason=f"needs PostgreSQL {spec}, has {there}"))
-    # What takes minutes comes first, so that at the end no worker waits for it alone.
-    items.sort(key=lambda item: item.get_closest_marker("minutes") is None)
 
 
 @pytest.fixture(scope="session")

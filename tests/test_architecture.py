@@ -60,9 +60,8 @@ def test_there_are_packages_and_hooks_to_look_at():
 class TestLayout:
     def test_folder_distribution_and_import_share_a_name(self, package):
         assert metadata(package)["name"] == f"pgtrigger-{package.name}"
-        assert [path.name for path in package.glob("src/*") if path.is_dir()] == [
-            import_name(package)
-        ]
+        folders = {path.name for path in package.glob("src/*") if path.is_dir()}
+        assert folders - {"__pycache__"} == {import_name(package)}
 
     def test_it_is_typed(self, package):
         assert (package / "src" / import_name(package) / "py.typed").exists()

@@ -13,6 +13,8 @@ import pytest
 
 from project.connections import connect
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parent.parent
 BENCHMARKS = ROOT / "benchmarks"
 PAGES = ROOT / "docs" / "benchmarks"
@@ -180,6 +182,7 @@ def test_the_same_result_is_rendered_to_the_same_bytes(rendered, tmp_path):
     assert rendered == render(tmp_path)
 
 
+@pytest.mark.slow
 def test_the_pages_are_what_their_results_say(tmp_path):
     shutil.copytree(PAGES / "results", tmp_path / "results")
     run("--render", "--pages", tmp_path)

@@ -236,6 +236,7 @@ def test_the_others_write_nothing_to_stdout_and_log(name, capsys, caplog):
     assert [record for record in caplog.records if record.name.split(".")[0] == "pgtrigger"]
 
 
+@pytest.mark.slow
 def test_progress_goes_to_stderr(tmp_path, empty_database):
     project = Evolution(tmp_path, empty_database)
     project.models(

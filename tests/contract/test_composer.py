@@ -364,6 +364,7 @@ def test_before_and_after_both_serve_row_level_composers(things):
     assert set(Thing.objects.values_list("int_field", flat=True)) == {9}
 
 
+@pytest.mark.slow
 def test_statement_level_protection_stays_linear_after_a_one_row_statement():
     """DESIGN, section 5: neither the planner's defaults nor a cached plan may cost rows squared."""
     protects(

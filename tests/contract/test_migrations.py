@@ -36,6 +36,7 @@ def guard(condition="pgtrigger.Q(old__value=1)", operation="pgtrigger.Delete", n
 # --- Adding, changing and removing -----------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_triggers_come_change_and_go_with_their_migrations_and_back(evolution):
     evolution.evolve(m(guard()))
     assert set(evolution.triggers()) == TWO
@@ -83,6 +84,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.slow
 def test_each_change_of_a_trigger_is_one_migration(evolution):
     seen = []
     for trigger in CHANGES:

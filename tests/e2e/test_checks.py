@@ -38,6 +38,7 @@ def without_the_app(project):
     settings.write_text(re.sub(r' *"pgtrigger",\n', "", text))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", [META, REGISTER], ids=["meta", "register"])
 def test_a_project_without_the_app_is_told_so_before_anything_is_made(project, source):
     without_the_app(project)
@@ -70,6 +71,7 @@ def test_a_project_without_triggers_and_the_app_has_nothing_to_hear(project):
     assert "no issues" in project.manage("check").stdout
 
 
+@pytest.mark.slow
 def test_migrate_says_nothing_of_what_it_brings_and_check_does(project):
     project.models(META)
     project.manage("makemigrations", "app")

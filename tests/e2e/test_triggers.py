@@ -77,6 +77,7 @@ def test_a_declaration_goes_to_the_database_and_back(project):
     assert len(names(project)) == 3
 
 
+@pytest.mark.slow
 def test_each_change_of_a_trigger_is_one_migration_and_reverses(project):
     project.models(SHOP)
     project.manage("makemigrations")
@@ -120,6 +121,7 @@ def test_makemigrations_and_check_need_no_database(project):
     project.manage("check", DATABASE_URL=nowhere)
 
 
+@pytest.mark.slow
 def test_unknown_fields_are_found_by_check_and_nothing_is_installed(project):
     project.models(SHOP.replace('AnyChange("total")', 'AnyChange("totl")'))
     result = project.manage("check", exits=1)
@@ -149,6 +151,7 @@ def test_installing_before_the_table_exists_says_so_and_changes_nothing(project)
     assert project.sql(FUNCTIONS) == []
 
 
+@pytest.mark.slow
 def test_a_broken_function_leaves_nothing_half_installed(project):
     project.models(SHOP.replace("NEW.version + 1; RETURN NEW;", "NEW.version + ; RETURN NEW;"))
     project.manage("makemigrations")
@@ -158,6 +161,7 @@ def test_a_broken_function_leaves_nothing_half_installed(project):
     assert project.sql(FUNCTIONS) == []
 
 
+@pytest.mark.slow
 def test_two_thousand_models_may_share_a_trigger_name(project):
     project.models("""
         def make(number):

@@ -54,10 +54,16 @@ PRELOAD = [
 ]
 
 
-def run(directory, environment, arguments, output):
-    """Do what ``python -W error`` does with the arguments, in a project, with output to files."""
-    for descriptor, path in zip((1, 2), output, strict=True):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
+def run(directory, environment, arguments, paths):
+    """Do what ``python -W error`` does with the arguments in a project, with files for a console.
+
+    Args:
+        paths: those of the standard input, output and error.
+    """
+    for descriptor, path in enumerate(paths):
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC if descriptor else os.O_RDONLY
+        os.dup2(os.open(path, flags), descriptor)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115 - as long as the process
     enter(directory, environment)
     match arguments:
         case ["-c", code, *rest]:

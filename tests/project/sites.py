@@ -54,10 +54,13 @@ MANAGE = """
 class Running:
     """A process of a project that may still run."""
 
-    def __init__(self, directory: Path, env: dict[str, str], argv: tuple[str, ...]) -> None:
+    def __init__(
+        self, directory: Path, env: dict[str, str], argv: tuple[str, ...], answers: str = ""
+    ) -> None:
         self.argv = argv
         self.output = tempfile.mkdtemp(prefix="output-", dir=directory)
-        paths = [f"{self.output}/stdout", f"{self.output}/stderr"]
+        paths = [f"{self.output}/{name}" for name in ("stdin", "stdout", "stderr")]
+        Path(paths[0]).write_text(answers)
         self.process = FORKS.Process(target=forked.run, args=(directory, env, argv, paths))
         self.process.start()
 

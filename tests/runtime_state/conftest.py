@@ -69,7 +69,13 @@ def connected(committed):
         yield replace
 
 
-@pytest.fixture(params=KINDS)
+# These keep a connection longer than the others, and treat a statement as those do.
+SLOW = ("prepared", "persistent", "health_checks")
+
+
+@pytest.fixture(
+    params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind in SLOW)) for kind in KINDS]
+)
 def kind(request, connected, probed):
     """Each way in which Django keeps a connection."""
     settings = KINDS[request.param]

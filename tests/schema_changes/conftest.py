@@ -37,7 +37,9 @@ def run(*statements):
             cursor.execute(statement)
 
 
-@pytest.fixture(params=[True, False], ids=["atomic", "not-atomic"])
+@pytest.fixture(
+    params=[True, pytest.param(False, marks=pytest.mark.slow)], ids=["atomic", "not-atomic"]
+)
 def history(request, database):
     """The history of a project with atomic migrations, and that of one without."""
     return History(atomic=request.param)

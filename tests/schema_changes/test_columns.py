@@ -82,7 +82,13 @@ PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("one", "other"), PAIRS, ids=["-".join(pair) for pair in PAIRS])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param(*pair, id="-".join(pair), marks=[pytest.mark.slow] * (number % 5 != 0))
+        for number, pair in enumerate(PAIRS)
+    ],
+)
 def test_a_type_changes_under_conditions_that_name_values(database, one, other):
     history = History(atomic=len(one) % 2 == 0)
     kinds = [kind for kind in KINDS if kind not in ("whole", "immediate")]

@@ -57,6 +57,7 @@ def test_a_deleted_model_leaves_nothing_and_comes_back_with_its_triggers(history
     through(history, 1, 2, 0, 2, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("state", "DAR")
 def test_a_model_that_is_created_again_has_its_triggers_enabled(history, state):
     history.declare(thing())
@@ -77,6 +78,7 @@ def test_a_model_is_replaced_by_one_of_the_same_table(history):
     through(history, 3, 1, 3, 2, 0)
 
 
+@pytest.mark.slow
 def test_a_model_is_renamed_twice_and_back(history):
     for name in ("Thing", "Gadget", "Widget", "Thing"):
         history.declare(thing(name=name))
@@ -175,6 +177,7 @@ AFTER_AND_APP = [("rename", APP), ("rename", OTHER), ("type", APP)]
 # --- Proxies ----------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_proxy_of_another_app_is_swapped_for_another_proxy(history, kind):
     made = thing([kind]).options["triggers"]
@@ -234,6 +237,7 @@ def named(field="size"):
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("app", [APP, OTHER])
 def test_a_field_that_a_proxy_names_changes_its_column(history, app):
     for column in ("size", "Size", "si.ze"):
@@ -391,6 +395,7 @@ CHILD = {
 }
 
 
+@pytest.mark.slow
 def test_a_child_of_a_concrete_model_follows_changes_of_both(history):
     history.declare(*family(*CHILD.values()))
     history.set_states("A")

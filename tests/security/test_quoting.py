@@ -12,7 +12,7 @@ from pgtrigger import sql as quoting
 from pgtrigger.catalog import INSTALLED
 from pgtrigger.errors import DeclarationError
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 PIECES = [
     *"'\"\\${}[]()%;:,.-/*&|=<>!? \n\t",

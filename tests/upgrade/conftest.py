@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 
 from pgtrigger.testing import Server
-from upgrade.driver import DISABLED, SITE, Databases, Site, build_old_environment
+from project.environments import environment_with
+from upgrade.driver import DISABLED, OLD, SITE, Databases, Site
 
 
 @pytest.fixture(scope="session")
@@ -35,7 +36,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> Call
 @pytest.fixture(scope="session")
 def releases(tmp_path_factory: pytest.TempPathFactory, databases: Databases) -> list[Site]:
     """A project of the old package: its files, and its database as each release has left it."""
-    interpreter = str(build_old_environment())
+    interpreter = str(environment_with(*OLD))
     directory = tmp_path_factory.mktemp("old") / "site"
     site = Site(SITE, "").copy(directory, databases.create(), interpreter)
     sites = []

@@ -1,81 +1,30 @@
 """The project in ``site``, with the old package's interpreter or with ours, on a database."""
 
-import fcntl
-import hashlib
 import json
 import os
 import shutil
-import subprocess
 import sys
-import tempfile
 import uuid
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
-
 from pgtrigger.testing import Server, database_settings
 from project.connections import connect
+from project.environments import run
+from project.sites import Running
 
 SITE = Path(__file__).parent / "site"
+# Renamed? Yes.
+ANSWERS = "y\n" * 9
 APPS = ("store", "people", "reports")
 OLD = ("django-pgtrigger>=4.17,<5", "Django>=5.2,<5.3", "psycopg[binary]>=3.2")
 # Triggers that somebody has disabled by hand, and their tables: one that can be replaced, and a
 # constraint trigger, which can only be dropped and made anew.
 DISABLED = {"store.Letter:stamp": "store_letter", "store.Account:in_the_end": "store_account"}
-NO_INDEX = ("from versions: none", "error sending request", "Failed to fetch", "dns error")
-
-
-def build_old_environment() -> Path:
-    """The interpreter of an environment with the old package, built once for all runs.
-
-    Skips the test where no package index can be reached.
-    """
-    key = hashlib.sha256(repr((OLD, sys.version, sys.executable)).encode()).hexdigest()[:16]
-    home = Path(tempfile.gettempdir()) / f"pgtrigger-upgrade-{os.getuid()}-{key}"
-    python = home / "bin" / "python"
-    # Two workers of pytest-xdist come here at the same time.
-    with home.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (home / "complete").exists():
-            shutil.rmtree(home, ignore_errors=True)
-            _build(home, python)
-            (home / "complete").touch()
-    return python
-
-
-def _build(home: Path, python: Path) -> None:
-    if uv := shutil.which("uv"):
-        commands = [
-            [uv, "venv", "--quiet", "--python", sys.executable, str(home)],
-            [uv, "pip", "install", "--quiet", "--python", str(python), *OLD],
-        ]
-    else:
-        commands = [
-            [sys.executable, "-m", "venv", str(home)],
-            [str(python), "-m", "pip", "install", "--quiet", *OLD],
-        ]
-    for command in commands:
-        result = subprocess.run(
-            command, env=clean_environment(), capture_output=True, text=True, check=False
-        )
-        if result.returncode:
-            if any(text in result.stderr for text in NO_INDEX):
-                pytest.skip(f"no package index to get django-pgtrigger from: {result.stderr}")
-            raise AssertionError(f"{' '.join(command)}\n{result.stdout}\n{result.stderr}")
-
-
-def clean_environment() -> dict[str, str]:
-    """The environment without what would bring our packages into another interpreter."""
-    ours = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV")
-    return {
-        key: value
-        for key, value in os.environ.items()
-        if key not in ours and not key.startswith(("COVERAGE_", "PYTEST_"))
-    }
 
 
 class Databases:
@@ -133,30 +82,21 @@ class Site:
         Raises:
             AssertionError: it ended with another exit code.
         """
-        ours = self.interpreter == sys.executable
         site = {
             "SITE_DATABASE": json.dumps(database_settings(self.url)),
             "SITE_RELEASE": str(self.release),
             "DJANGO_SETTINGS_MODULE": "settings",
             # Files that are written within one second look alike to Python's cache.
             "PYTHONDONTWRITEBYTECODE": "1",
+            **env,
         }
-        result = subprocess.run(
-            [self.interpreter, *(["-W", "error"] if ours else []), *args],
-            cwd=self.directory,
-            env={**(os.environ if ours else clean_environment()), **site, **env},
-            # Renamed? Yes.
-            input="y\n" * 9,
-            capture_output=True,
-            text=True,
-            check=False,
+        if self.interpreter == sys.executable:
+            running = Running(self.directory, {**os.environ, **site}, args, ANSWERS)
+            with closing(running):
+                return running.result(exits).stdout
+        return run(
+            self.interpreter, *args, exits=exits, cwd=self.directory, answers=ANSWERS, **site
         )
-        if result.returncode != exits:
-            raise AssertionError(
-                f"{' '.join(args)} ended with {result.returncode} instead of {exits}\n"
-                f"--- stdout\n{result.stdout}\n--- stderr\n{result.stderr}"
-            )
-        return result.stdout
 
     def call(self, module: str, function: str) -> str:
         """Call a function of one of the project's modules; see `python`."""

@@ -1,17 +1,15 @@
 """Wheels of the packages, environments that hold some of them, and a project that runs there."""
 
-import os
 import shutil
-import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 
 import django
-import pytest
 
-from upgrade.driver import NO_INDEX, clean_environment
+from project.environments import make_environment, python_of, run
+from project.sites import MANAGE, SETTINGS
 
 ROOT = Path(__file__).parent.parent.parent
 KERNEL = ROOT / "packages" / "kernel"
@@ -23,55 +21,6 @@ PACKAGES = [KERNEL, *PLUGINS, THIRD_PARTY]
 
 # What is in each environment beside the packages: the Django that these tests run with.
 ALWAYS = (f"Django=={django.get_version()}", "psycopg[binary]>=3.2")
-
-SETTINGS = """
-    import os
-
-    from pgtrigger.testing import database_settings
-
-    INSTALLED_APPS = ["django.contrib.contenttypes", "django.contrib.auth", "pgtrigger", "app"]
-    DATABASES = {"default": database_settings(os.environ["DATABASE_URL"])}
-    DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-    SECRET_KEY = "for tests only"
-    USE_TZ = True
-"""
-
-MANAGE = """
-    import os
-    import sys
-
-    from django.core.management import execute_from_command_line
-
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "settings")
-    execute_from_command_line(sys.argv)
-"""
-
-
-def run(*command: object, exits: int = 0, cwd: Path | None = None, **env: str) -> str:
-    """Run a program and give what it wrote: to stdout, or all of it where it is to fail.
-
-    Skips the test where a package index is needed and none can be reached.
-
-    Raises:
-        AssertionError: it ended with another exit code.
-    """
-    words = [str(word) for word in command]
-    result = subprocess.run(
-        words,
-        cwd=cwd,
-        env={**clean_environment(), **env},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    output = f"--- stdout\n{result.stdout}\n--- stderr\n{result.stderr}"
-    if result.returncode and not exits and any(text in result.stderr for text in NO_INDEX):
-        pytest.skip(f"no package index: {result.stderr}")
-    if result.returncode != exits:
-        raise AssertionError(
-            f"{' '.join(words)} ended with {result.returncode} instead of {exits}\n{output}"
-        )
-    return result.stdout if not exits else result.stdout + result.stderr
 
 
 def build_wheel(package: Path, folder: Path) -> Path:
@@ -91,23 +40,18 @@ class Environment:
     home: Path
 
     @property
-    def programs(self) -> Path:
-        return self.home / ("Scripts" if os.name == "nt" else "bin")
+    def python(self) -> Path:
+        return python_of(self.home)
 
     @property
-    def python(self) -> Path:
-        return self.programs / "python"
+    def programs(self) -> Path:
+        return self.python.parent
 
     @classmethod
     def with_packages(cls, home: Path, *requirements: object) -> "Environment":
         """A new environment that holds these packages and what they need."""
-        made = cls(home)
-        if uv := shutil.which("uv"):
-            run(uv, "venv", "--quiet", "--python", sys.executable, home)
-        else:
-            run(sys.executable, "-m", "venv", home)
-        made.install(*requirements, *ALWAYS)
-        return made
+        make_environment(home, *requirements, *ALWAYS)
+        return cls(home)
 
     def install(self, *requirements: object) -> None:
         if uv := shutil.which("uv"):

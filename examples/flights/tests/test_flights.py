@@ -19,6 +19,8 @@ import pytest
 
 from project.connections import connect
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("psycopg", reason="the flights are loaded by psycopg's COPY")
 
 EXAMPLE = Path(__file__).parent.parent

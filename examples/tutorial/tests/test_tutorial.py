@@ -17,6 +17,8 @@ import pytest
 
 from project.connections import connect
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("psycopg", reason="the reader's statements go by psycopg 3")
 
 EXAMPLE = Path(__file__).parent.parent

@@ -136,6 +136,7 @@ def readings(site):
     return lambda: site.sql("SELECT count(*), count(DISTINCT pgh_obj_id) FROM app_readingevent")[0]
 
 
+@pytest.mark.slow
 def test_after_a_kill_it_goes_on_where_it_stopped(site, readings):
     with site.background() as start:
         running = start("pgtrigger", "history", "backfill", "--batch-size", "2")
@@ -149,6 +150,7 @@ def test_after_a_kill_it_goes_on_where_it_stopped(site, readings):
     assert readings() == (3000, 3000)
 
 
+@pytest.mark.slow
 def test_a_row_that_gets_its_first_event_meanwhile_has_no_second(site, readings):
     with site.session("BEGIN", "UPDATE app_reading SET value = -1 WHERE id <= 5") as writer:
         with site.background() as start:

@@ -1,24 +1,22 @@
 """importing, sources: `manage.py pgtrigger history import`, from what the real packages have made."""
 
-import fcntl
-import hashlib
 import json
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
+from contextlib import closing
 
 import pytest
 from django.core.management.base import CommandError
 
 from ledger.models import Account, Customer, Payment
+from pgtrigger.testing import database_settings
 from pgtrigger_history.errors import SourceError
 from pgtrigger_history.importing import Importing
 from pgtrigger_history.sources import LIMIT, Source
 from pgtrigger_history.trackings import tracking_of_events, trackings_of
-from upgrade.driver import NO_INDEX, clean_environment
+from project.connections import connect
+from project.environments import environment_with, run
+from reliability.conftest import make_site, new_database
+
+pytestmark = pytest.mark.slow
 
 PEERS = ("django-pghistory>=3.9,<4", "django-simple-history>=3.13,<4", "Django>=5.2,<5.3", "psycopg[binary]>=3.2")  # fmt: skip
 
@@ -104,66 +102,44 @@ class Ticket(models.Model):
 
 
 @pytest.fixture(scope="session")
-def peers():
-    """The interpreter of an environment with the other packages, built once for all runs."""
-    key = hashlib.sha256(repr((PEERS, sys.version)).encode()).hexdigest()[:16]
-    home = Path(tempfile.gettempdir()) / f"pgtrigger-peers-{os.getuid()}-{key}"
-    python = home / "bin" / "python"
-    uv = shutil.which("uv")
-    make = [uv, "venv", "-q", "-p", sys.executable] if uv else [sys.executable, "-m", "venv"]
-    pip = (
-        [uv, "pip", "install", "-q", "-p", str(python)]
-        if uv
-        else [str(python), "-m", "pip", "install", "-q"]
-    )
-    with home.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (home / "complete").exists():
-            shutil.rmtree(home, ignore_errors=True)
-            for command in ([*make, str(home)], [*pip, *PEERS]):
-                result = subprocess.run(
-                    command, env=clean_environment(), capture_output=True, text=True, check=False
-                )
-                if result.returncode and any(text in result.stderr for text in NO_INDEX):
-                    pytest.skip(f"no package index to get the packages from: {result.stderr}")
-                assert result.returncode == 0, result.stderr
-            (home / "complete").touch()
-    return str(python)
-
-
-@pytest.fixture
-def imported(site, peers, tmp_path, request):
-    """A database that the other packages have filled, in a project that has our models."""
-    theirs = tmp_path / "theirs"
+def filled(server, tmp_path_factory):
+    """A database that the other packages have filled."""
+    python = environment_with(*PEERS)
+    theirs = tmp_path_factory.mktemp("theirs")
     for path, source in {
         "settings.py": SETTINGS, "app/__init__.py": "", "app/models.py": THEIR_MODELS,
         "app/migrations/__init__.py": "", "fill.py": FILL,
     }.items():  # fmt: skip
         (theirs / path).parent.mkdir(parents=True, exist_ok=True)
         (theirs / path).write_text(source)
-    from pgtrigger.testing import database_settings
+    with new_database(server.url) as url:
+        env = {
+            "PEER_DATABASE": json.dumps(database_settings(url)),
+            "DJANGO_SETTINGS_MODULE": "settings",
+            "PYTHONPATH": str(theirs),
+        }
+        for arguments in (
+            ["-m", "django", "makemigrations", "-v0"], ["-m", "django", "migrate", "-v0"], ["fill.py"],
+        ):  # fmt: skip
+            run(python, *arguments, cwd=theirs, **env)
+        with closing(connect(url)) as connection:
+            # Only the events matter.
+            connection.cursor().execute("DROP TABLE app_order, app_ticket, app_customer CASCADE")
+            connection.cursor().execute("DELETE FROM django_migrations WHERE app = 'app'")
+        yield url
 
-    env = clean_environment() | {
-        "PEER_DATABASE": json.dumps(database_settings(site.url)),
-        "DJANGO_SETTINGS_MODULE": "settings",
-        "PYTHONPATH": str(theirs),
-    }
-    for arguments in (
-        ["-m", "django", "makemigrations", "-v0"], ["-m", "django", "migrate", "-v0"], ["fill.py"],
-    ):  # fmt: skip
-        result = subprocess.run(
-            [peers, *arguments], cwd=theirs, env=env, capture_output=True, text=True, check=False
-        )
-        assert result.returncode == 0, result.stderr
-    # Only the events matter.
-    site.sql("DROP TABLE app_order, app_ticket, app_customer CASCADE")
-    site.sql("DELETE FROM django_migrations WHERE app = 'app'")
-    site.settings('INSTALLED_APPS += ["pgtrigger_history"]')
-    storage = getattr(request, "param", "'table'")
-    site.models(OUR_MODELS.replace("CONTEXT", storage))
-    site.manage("makemigrations", "app")
-    site.manage("migrate")
-    return site
+
+@pytest.fixture
+def imported(server, filled, tmp_path, request):
+    """A copy of that database, in a project that has our models."""
+    with new_database(server.url, filled) as url:
+        site = make_site(tmp_path, url)
+        site.settings('INSTALLED_APPS += ["pgtrigger_history"]')
+        storage = getattr(request, "param", "'table'")
+        site.models(OUR_MODELS.replace("CONTEXT", storage))
+        site.manage("makemigrations", "app")
+        site.manage("migrate")
+        yield site
 
 
 def events(site, model):

@@ -79,6 +79,7 @@ def archived(site):
     return site, before, query
 
 
+@pytest.mark.slow
 def test_values_of_removed_fields_are_kept_and_come_back(archived):
     site, before, query = archived
     site.manage("migrate")
@@ -102,6 +103,7 @@ def test_values_of_removed_fields_are_kept_and_come_back(archived):
     assert site.sql("SELECT count(*) FROM app_thingevent WHERE pgh_archive IS NOT NULL") == [(0,)]
 
 
+@pytest.mark.slow
 def test_it_can_be_shown_as_sql(archived):
     site, _, _ = archived
     shown = site.manage("sqlmigrate", "app", "0002").stdout

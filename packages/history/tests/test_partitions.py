@@ -260,6 +260,7 @@ class Reading(models.Model):
 """
 
 
+@pytest.mark.slow
 def test_migrations_make_change_and_remove_a_partitioned_table_without_our_app(site):
     site.models(MODELS)
     site.manage("makemigrations", "app")

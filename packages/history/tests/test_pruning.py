@@ -280,6 +280,7 @@ def readings(site):
     return site
 
 
+@pytest.mark.slow
 def test_after_a_kill_it_goes_on_where_it_stopped(readings):
     command = ("pgtrigger", "history", "prune", "--older-than=0d")
     with readings.background() as start:
@@ -293,6 +294,7 @@ def test_after_a_kill_it_goes_on_where_it_stopped(readings):
     assert readings.sql(COUNT) == [(3000,)]
 
 
+@pytest.mark.slow
 def test_the_context_of_a_transaction_that_still_runs_stays(readings):
     command = ("pgtrigger", "history", "prune", "--older-than=0d", "--no-keep-last")
     with readings.session(

@@ -265,6 +265,7 @@ def test_colours_are_those_of_a_terminal_that_wants_them(live, monkeypatch):
         assert "\033[" not in written(*arguments, no_color=True)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "stderr"),
     [

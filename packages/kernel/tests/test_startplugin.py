@@ -136,6 +136,7 @@ def test_nothing_is_left_of_what_was_written_half(tmp_path, monkeypatch, was_the
     assert written(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_on_the_command_line_an_error_is_one_line_and_no_database_is_needed(tmp_path):
     manage = Path(project.__file__).parent / "manage.py"
     settings = {

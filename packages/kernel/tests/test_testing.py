@@ -19,6 +19,8 @@ import pgtrigger.testing.server
 from pgtrigger.errors import NoServerError, PgTriggerError
 from pgtrigger.testing import Server, database_settings, postgres
 
+pytestmark = pytest.mark.slow
+
 # Tells where its server is, and then does what the test says.
 CHILD = """
 import os, signal, sys, time
