@@ -11,6 +11,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from django.db import Error
+
 from pgtrigger.agreement import Agreement, agreement_of
 from pgtrigger.supervision import around, before_commit, supervise, wrapper
 from pgtrigger.wanted import current
@@ -81,7 +83,13 @@ def _watched(factory: Any, connection: Callable[[], Any]) -> Any:
             django = connection()
             if django is None:
                 return execute()
-            return supervise(django, statement, execute, None if many else self)
+            try:
+                return supervise(django, statement, execute, None if many else self)
+            except Error as error:
+                # Who calls the driver expects its own errors; so does Django's health check.
+                if isinstance(error.__cause__, django.Database.Error):
+                    raise error.__cause__ from None
+                raise
 
         return run
 
