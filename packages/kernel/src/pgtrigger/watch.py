@@ -87,8 +87,9 @@ def _watched(factory: Any, connection: Callable[[], Any]) -> Any:
                 return supervise(django, statement, execute, None if many else self)
             except Error as error:
                 # Who calls the driver expects its own errors; so does Django's health check.
-                if isinstance(error.__cause__, django.Database.Error):
-                    raise error.__cause__ from None
+                cause = error.__cause__
+                if cause is not None and isinstance(cause, django.Database.Error):
+                    raise cause from None
                 raise
 
         return run
